@@ -1,0 +1,128 @@
+"""Keras callbacks, one duty each; all state is derived from the epoch, so that a resumed run goes on alike."""
+
+import math
+import time
+
+import keras
+import numpy as np
+
+from bbn_tf.errors import UserError
+from bbn_tf.run_folder import atomic_path
+
+
+class ScheduleVariable(keras.callbacks.Callback):
+    """Sets a variable once an epoch by a function of the epoch, and shows and logs its value.
+
+    Args:
+        name: under which the value is logged.
+        schedule: epoch (from 0) -> float.
+        variable: model -> the variable to assign; on TensorFlow its `.value` is a tf.Variable.
+    """
+
+    def __init__(self, name, schedule, variable):
+        super().__init__()
+        self.name, self.schedule, self.variable = name, schedule, variable
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.value = float(self.schedule(epoch))
+        self.variable(self.model).assign(self.value)
+
+    def on_train_batch_end(self, batch, logs=None):
+        logs[self.name] = self.value
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs[self.name] = self.value
+
+
+class DrawAlpha(keras.callbacks.Callback):
+    """Draws alpha anew every step, for an adaptor that is a distribution; logs the epoch's mean.
+
+    Args:
+        adaptor: (progress, numpy Generator) -> alpha.
+        seed: the draws depend on (seed, epoch, step) only.
+    """
+
+    def __init__(self, adaptor, seed):
+        super().__init__()
+        self.adaptor, self.seed = adaptor, seed
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.drawn = epoch, []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        rng = np.random.default_rng((self.seed, self.epoch, batch))
+        self.drawn.append(self.adaptor(self.epoch / self.params["epochs"], rng))
+        self.model.alpha.assign(self.drawn[-1])
+
+    def on_train_batch_end(self, batch, logs=None):
+        logs["alpha"] = self.drawn[-1]
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["alpha"] = float(np.mean(self.drawn))
+
+
+class StopOnNonFiniteLoss(keras.callbacks.Callback):
+    """Ends the run, naming epoch and step, as soon as the loss is not a number or infinite."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            raise UserError(
+                f"loss is {logs['loss']} in epoch {self.epoch + 1}, step {batch + 1}: training diverged; "
+                "a lower --learning_rate or a longer --warmup_epochs may help (start anew with --overwrite)"
+            )
+
+
+class Evaluate(keras.callbacks.Callback):
+    """Adds the errors on the evaluation images to the logs every `every` epochs, and after the last.
+
+    Args:
+        evaluate: () -> dict; its single figures are logged.
+        every: epochs; 0 for after the last only.
+    """
+
+    def __init__(self, evaluate, every):
+        super().__init__()
+        self.evaluate, self.every = evaluate, every
+
+    def on_epoch_end(self, epoch, logs=None):
+        done = epoch + 1
+        if done == self.params["epochs"] or (self.every and done % self.every == 0):
+            figures = self.evaluate()
+            logs.update({name: value for name, value in figures.items() if isinstance(value, float)})
+
+
+class WriteHistory(keras.callbacks.Callback):
+    """Writes the epoch's logs as a row of history.csv.
+
+    Args:
+        run: `RunFolder`.
+        columns: names of the figures that only some epochs have, so that every row has the same columns.
+    """
+
+    def __init__(self, run, columns):
+        super().__init__()
+        self.run, self.columns = run, columns
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {"epoch": epoch + 1, **dict.fromkeys(self.columns, ""), **logs}
+        self.run.append_history({**row, "seconds": round(time.perf_counter() - self.start, 2)})
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves weights and optimizer state after every epoch, atomically, and keeps the newest two."""
+
+    def __init__(self, run):
+        super().__init__()
+        self.run = run
+
+    def on_epoch_end(self, epoch, logs=None):
+        with atomic_path(self.run.checkpoints / f"epoch-{epoch + 1:04d}.weights.h5") as temporary:
+            self.model.save_weights(temporary)
+        for _, old in self.run.checkpoint_files()[2:]:
+            old.unlink()

@@ -1,0 +1,214 @@
+"""Every setting, declared once: a frozen dataclass, and the absl flags made from it."""
+
+import dataclasses
+import math
+import os
+import re
+import typing
+
+from absl import flags
+
+from bbn_tf import adaptors, datasets, long_tail, samplers
+from bbn_tf.backbones import BACKBONES
+from bbn_tf.errors import UserError
+from bbn_tf.run_folder import RunFolder
+
+MODES = ("train", "evaluate", "compare")
+MODELS = ("bbn", "plain")
+NOT_SETTINGS = {"mode", "model_dir", "overwrite", "data_dir", "num_devices"}  # may differ when a run goes on
+
+
+def _setting(default, help_text, choices=None):
+    return dataclasses.field(default=default, metadata={"help": help_text, "choices": choices})
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One run's settings, checked as far as they can be without data or devices.
+
+    Defaults are the paper's for CIFAR (section 5.2), but for the data set, which needs no download.
+
+    Raises:
+        UserError: a value makes no sense.
+    """
+
+    mode: str = _setting("train", "What to do. train: train (or go on) and evaluate. evaluate: evaluate the "
+                         "trained model of --model_dir. compare: train BBN and the plain network with the same "
+                         "settings, print a table and draw a picture.", MODES)  # fmt: skip
+    model_dir: str | None = _setting(None, "Folder of the run. Default: saved_models/<name from the settings>.")
+    overwrite: bool = _setting(False, "Delete an earlier run in --model_dir and start anew.")
+
+    dataset: str = _setting("digits_lt", "Data set.", tuple(datasets.DATASETS))
+    data_dir: str | None = _setting(None, "TFDS's data folder. Default: TFDS's own (~/tensorflow_datasets).")
+    imbalance_factor: float = _setting(50.0, "N_max / N_min of the training images, at least 1.")
+    imbalance_profile: str = _setting("exp", "How class counts fall from head to tail.", long_tail.PROFILES)
+    imbalance_seed: int = _setting(0, "Which images of a class are kept.")
+    validation_fraction: float = _setting(0.0, "Part of the training images to hold out, class by class, and to "
+                                          "evaluate on instead of the test set; 0 for none.")  # fmt: skip
+
+    model: str = _setting("bbn", "bbn: two branches. plain: the same network with one.", MODELS)
+    backbone: str = _setting("resnet32", "Residual network.", tuple(BACKBONES))
+    feature_convention: str | None = _setting(None, "BBN's features and classifier: published_code (times 2, a bias; "
+                                              "the default) or paper (Eq. 1 as written).",
+                                              ("published_code", "paper"))  # fmt: skip
+    sampler: str | None = _setting(None, "Class sampler: of BBN's re-balancing branch (default reversed), or of the "
+                                   "plain model's only stream (default uniform).", tuple(samplers.SAMPLERS))  # fmt: skip
+    adaptor: str | None = _setting(None, "How BBN's alpha moves over the epochs (default parabolic_decay).",
+                                   tuple(adaptors.ADAPTORS))  # fmt: skip
+    sync_batch_norm: bool = _setting(False, "BatchNorm statistics over the batch of all replicas.")
+    mixed_precision: bool = _setting(False, "Compute in bfloat16, keep weights and loss in float32.")
+
+    epochs: int = _setting(200, "Epochs to train.")
+    global_batch_size: int = _setting(128, "Images a step over all replicas; BBN: of each stream.")
+    learning_rate: float = _setting(0.1, "Base learning rate.")
+    lr_milestones: tuple[int, ...] = _setting((120, 160), "Epochs (from 0), separated by commas, from which on the "
+                                              "learning rate is multiplied by --lr_factor; empty for none.")  # fmt: skip
+    lr_factor: float = _setting(0.01, "What each milestone multiplies the learning rate by.")
+    warmup_epochs: int = _setting(5, "Epochs of linear warm-up, from a third of the learning rate.")
+    momentum: float = _setting(0.9, "SGD's momentum.")
+    nesterov: bool = _setting(True, "Nesterov momentum.")
+    weight_decay: float = _setting(2e-4, "L2 penalty's factor, added to every gradient as PyTorch does.")
+    augment: str = _setting("basic", "basic: crop out of 4 pixels of padding, flip where the data allow it.",
+                            ("basic", "none"))  # fmt: skip
+
+    seed: int = _setting(0, "Of initial weights, draws and the validation split.")
+    deterministic: bool = _setting(False, "Slower operations whose results do not depend on timing.")
+    eval_every: int = _setting(10, "Evaluate every so many epochs, and after the last; 0: after the last only.")
+    num_devices: int = _setting(0, "How many GPUs (without any: CPU devices) to use; 0 for all that are visible.")
+
+    def __post_init__(self):
+        defaults = {"feature_convention": "published_code", "sampler": "reversed", "adaptor": "parabolic_decay"}
+        if self.model == "plain":
+            defaults = {"sampler": "uniform"}
+            for name in ("feature_convention", "adaptor"):
+                self._check(name, getattr(self, name) is None, "has no meaning with --model=plain")
+        for name, value in defaults.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            choices = field.metadata["choices"]
+            if choices and value is not None:
+                self._check(field.name, value in choices, f"must be one of {', '.join(choices)}")
+            if isinstance(value, float):
+                self._check(field.name, math.isfinite(value), "must be a finite number")
+        self._check_ranges()
+        if self.model_dir is None:
+            object.__setattr__(self, "model_dir", os.path.join("saved_models", self._name()))
+        self._check("model_dir", self.model_dir != "", "must not be empty")
+
+    def _check_ranges(self):
+        self._check("imbalance_factor", self.imbalance_factor >= 1, "must be at least 1 (it is N_max / N_min)")
+        self._check("validation_fraction", 0 <= self.validation_fraction < 1, "must be at least 0 and below 1")
+        for name in ("epochs", "global_batch_size"):
+            self._check(name, getattr(self, name) >= 1, "must be at least 1")
+        for name in ("warmup_epochs", "weight_decay", "eval_every", "num_devices"):
+            self._check(name, getattr(self, name) >= 0, "must be at least 0")
+        for name in ("learning_rate", "lr_factor"):
+            self._check(name, getattr(self, name) > 0, "must be above 0")
+        for name in ("seed", "imbalance_seed"):
+            self._check(name, 0 <= getattr(self, name) < 2**32, "must be at least 0 and below 2^32")
+        self._check("momentum", 0 <= self.momentum < 1, "must be at least 0 and below 1")
+        self._check("nesterov", self.momentum > 0 or not self.nesterov, "needs --momentum above 0")
+        self._check("warmup_epochs", self.warmup_epochs <= self.epochs, f"must be at most --epochs={self.epochs}")
+        ascending = list(self.lr_milestones) == sorted(set(self.lr_milestones))
+        self._check("lr_milestones", ascending, "must ascend")
+        inside = all(1 <= milestone < self.epochs for milestone in self.lr_milestones)
+        self._check("lr_milestones", inside, f"must be at least 1 and below --epochs={self.epochs}")
+
+    def _check(self, name, condition, rule):
+        if not condition:
+            raise UserError(f"--{name}={_text(getattr(self, name))}: {rule}")
+
+    def _name(self):
+        parts = [self.dataset, f"if{self.imbalance_factor:g}", self.model, self.backbone, self.sampler]
+        parts += [self.adaptor, f"{self.epochs}epochs", f"seed{self.seed}"]
+        return re.sub(r"[^\w.]+", "-", "_".join(part for part in parts if part))
+
+    def settings(self):
+        """dict flag name -> text of everything that makes this run what it is; see `NOT_SETTINGS`."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {k: _text(v) for k, v in values.items() if v is not None and k not in NOT_SETTINGS}
+
+    def with_model(self, model, model_dir):
+        """The same settings for another model, in another folder; what only one model knows is at its default."""
+        reset = dict.fromkeys(("feature_convention", "sampler", "adaptor"))
+        return dataclasses.replace(self, model=model, model_dir=model_dir, mode="train", **reset)
+
+
+def _text(value):
+    if isinstance(value, tuple):
+        return ",".join(str(part) for part in value)
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+
+
+def _types():
+    """dict field name -> (type, whether it may be None)."""
+    types = {}
+    for name, hint in typing.get_type_hints(Config).items():
+        options = [option for option in typing.get_args(hint) if option is not type(None)]
+        optional = type(None) in typing.get_args(hint)
+        types[name] = (options[0] if optional else hint, optional)
+    return types
+
+
+def define_flags():
+    """Declares one absl flag for every field of `Config`."""
+    types = _types()
+    for field in dataclasses.fields(Config):
+        name, default, help_text, choices = field.name, field.default, field.metadata["help"], field.metadata["choices"]
+        kind = types[name][0]
+        if choices:
+            flags.DEFINE_enum(name, default, choices, help_text)
+        elif kind is bool:
+            flags.DEFINE_bool(name, default, help_text)
+        elif kind is int:
+            flags.DEFINE_integer(name, default, help_text)
+        elif kind is float:
+            flags.DEFINE_float(name, default, help_text)
+        elif kind is str:
+            flags.DEFINE_string(name, default, help_text)
+        else:
+            flags.DEFINE_list(name, [str(part) for part in default], help_text)
+
+
+def from_flags(values):
+    """`Config` of parsed flags; in the modes that need a finished run, of that run's flags.txt.
+
+    Args:
+        values: absl's FLAGS.
+
+    Raises:
+        UserError: see `Config`; or flags.txt can't be read.
+    """
+    given = {field.name: values[field.name] for field in dataclasses.fields(Config)}
+    chosen = {name: _parse(name, flag.value) for name, flag in given.items()}
+    if chosen["mode"] != "evaluate":
+        return Config(**chosen)
+    if not chosen["model_dir"]:
+        raise UserError(f"--mode={chosen['mode']}: needs --model_dir, the folder of a run")
+    recorded = RunFolder(chosen["model_dir"]).read_settings()
+    for name, flag in given.items():
+        if flag.present and name not in NOT_SETTINGS:
+            raise UserError(f"--{name}: has no meaning with --mode={chosen['mode']}, which takes it from the run")
+    chosen = {name: value for name, value in chosen.items() if name in NOT_SETTINGS}
+    unknown = set(recorded) - {field.name for field in dataclasses.fields(Config)}
+    if unknown:
+        raise UserError(f"{chosen['model_dir']}/flags.txt: damaged, unknown setting {sorted(unknown)[0]!r}")
+    return Config(**chosen, **{name: _parse(name, text) for name, text in recorded.items()})
+
+
+def _parse(name, value):
+    """A flag's value, or its text in flags.txt, as the field's type."""
+    kind, _ = _types()[name]
+    try:
+        if typing.get_origin(kind) is tuple:
+            parts = value.split(",") if isinstance(value, str) else value
+            return tuple(int(part) for part in parts if part != "")
+        if isinstance(value, str) and kind is bool:
+            return {"True": True, "False": False}[value]
+        return kind(value) if isinstance(value, str) else value
+    except (ValueError, KeyError):
+        shown = ",".join(value) if isinstance(value, list) else value
+        wanted = "whole numbers separated by commas" if typing.get_origin(kind) is tuple else kind.__name__
+        raise UserError(f"--{name}={shown}: must be {wanted}") from None

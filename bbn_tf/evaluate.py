@@ -1,0 +1,43 @@
+"""Errors of a model on a data set's evaluation images, at alpha 0.5 and of each branch alone."""
+
+import keras
+import numpy as np
+
+from bbn_tf import input_pipeline, metrics, models
+from bbn_tf.layers import EVAL_ALPHA
+
+ALPHAS = {"both": EVAL_ALPHA, "conventional": 1.0, "rebalancing": 0.0}
+EVAL_BATCH = 500
+
+
+class Evaluator:
+    """Callable that classifies the evaluation images and returns the figures of metrics.json.
+
+    Made once a run, inside the distribution strategy's scope if there is one, since its prediction
+    function is compiled on the first call.
+
+    Args:
+        model: `BBN` or the plain model.
+        dataset: `ImageDataset`.
+    """
+
+    def __init__(self, model, dataset):
+        self.dataset = dataset
+        logits = models.inference_model(model, ALPHAS if isinstance(model, models.BBN) else None)
+        outputs = logits.output if isinstance(logits.output, dict) else {"both": logits.output}
+        # The class is found on the device: logits of many classes need not be kept.
+        classes = {name: keras.ops.argmax(output, axis=-1) for name, output in outputs.items()}
+        self.classify = keras.Model(logits.input, classes)
+        self.batches = input_pipeline.evaluation_batches(dataset, EVAL_BATCH)
+
+    def __call__(self):
+        """dict: see `metrics.error_summary`; BBN also `conventional_error` and `rebalancing_error`."""
+        predicted = self.classify.predict(self.batches, verbose=0)
+        labels, num_classes = self.dataset.eval_labels, self.dataset.num_classes
+        confusions = {
+            name: metrics.confusion_matrix(labels, np.asarray(classes), num_classes)
+            for name, classes in predicted.items()
+        }
+        figures = metrics.error_summary(confusions.pop("both"), self.dataset.class_counts)
+        figures.update({f"{name}_error": metrics.top1_error(matrix) for name, matrix in confusions.items()})
+        return figures

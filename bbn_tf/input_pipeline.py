@@ -1,0 +1,157 @@
+"""All of tf.data: index streams first, then one map that fetches, augments and pairs.
+
+Every draw is stateless, seeded by (seed, epoch, step) and the stream's number below: a resumed run draws
+what the uninterrupted one would have drawn, whatever the number of threads.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from bbn_tf import samplers
+
+UNIFORM_STREAM, RESAMPLED_STREAM, CONVENTIONAL_AUGMENT, REBALANCING_AUGMENT = range(4)
+BLOCK = 65_536  # candidates drawn at a time by the rejection: 2 ms of work
+PAD = 4  # pixels around the image before a crop of its size is taken
+
+
+def uniform_indices(num_examples, batch_size, *, seed, epoch):
+    """Every index once an epoch, in an order of that epoch's own; the last incomplete batch is dropped.
+
+    Args:
+        num_examples: N.
+        batch_size: B.
+        seed: int.
+        epoch: int or scalar int64 tensor.
+
+    Returns:
+        Dataset of N // B elements int64 [B].
+    """
+    steps = num_examples // batch_size
+    key = _key(seed, epoch, UNIFORM_STREAM)
+    order = tf.random.experimental.stateless_shuffle(tf.range(num_examples, dtype=tf.int64), key)
+    return tf.data.Dataset.from_tensor_slices(tf.reshape(order[: steps * batch_size], [steps, batch_size]))
+
+
+def resampled_indices(labels, class_probs, batch_size, *, seed, epoch):
+    """Indices whose classes follow `class_probs`, uniform within a class, with replacement (Eq. 4's step 2, 3).
+
+    Rejection resampling in blocks: indices are drawn uniformly and kept with a chance that depends on the
+    label alone, so nothing is read that is not kept.  The law is that of
+    `tf.data.Dataset.rejection_resample`, which draws, and reads, one example at a time.
+
+    Args:
+        labels: int [N].
+        class_probs: float [C].
+        batch_size: B.
+        seed, epoch: as above.
+
+    Returns:
+        Infinite dataset of int64 [B].
+    """
+    acceptance = samplers.acceptance_probs(np.bincount(labels, minlength=len(class_probs)), class_probs)
+    acceptance_of = tf.constant(acceptance[labels], tf.float32)  # [N]
+    key = _key(seed, epoch, RESAMPLED_STREAM)
+
+    def block(number):
+        keys = tf.random.split(tf.random.fold_in(key, number), 2)
+        candidates = tf.random.stateless_uniform([BLOCK], keys[0], 0, len(labels), tf.int64)
+        chance = tf.random.stateless_uniform([BLOCK], keys[1])
+        return tf.boolean_mask(candidates, chance < tf.gather(acceptance_of, candidates))
+
+    return tf.data.Dataset.counter().map(block).rebatch(batch_size, drop_remainder=True)
+
+
+def training_batches(dataset, batch_size, *, sampler, paired, augment, seed, initial_epoch, epochs):
+    """The batches of the epochs `initial_epoch` to `epochs` - 1, one after the other.
+
+    Args:
+        dataset: `bbn_tf.datasets.ImageDataset`.
+        batch_size: B, images a step in each stream.
+        sampler: name of `samplers.SAMPLERS`: of the re-balancing stream if `paired`, else of the only one.
+        paired: whether a uniform and a re-balancing stream are paired (BBN).
+        augment: name of `AUGMENTATIONS`.
+        seed: of every draw.
+        initial_epoch, epochs: ints.
+
+    Returns:
+        Dataset of ((x_c, x_r), (y_c, y_r)) if `paired`, else (x, y); x float32 [B, H, W, 3], y int64 [B];
+        N // B elements an epoch.
+    """
+    num_examples = len(dataset.train_labels)
+    steps = num_examples // batch_size
+    class_probs = samplers.SAMPLERS[sampler](dataset.class_counts)
+    images = tf.constant(dataset.train_images)
+    labels = tf.constant(dataset.train_labels, tf.int64)
+
+    def epoch_indices(epoch):
+        uniform = uniform_indices(num_examples, batch_size, seed=seed, epoch=epoch)
+        resampled = resampled_indices(dataset.train_labels, class_probs, batch_size, seed=seed, epoch=epoch)
+        if paired:
+            streams = (uniform, resampled)
+        else:
+            streams = (uniform if sampler == "uniform" else resampled,)
+        return tf.data.Dataset.zip(streams).take(steps).enumerate().map(lambda step, indices: (epoch, step, indices))
+
+    def read(epoch, step, indices):
+        pairs = []
+        for stream, chosen in enumerate(indices, CONVENTIONAL_AUGMENT):
+            chosen = tf.ensure_shape(chosen, [batch_size])
+            key = tf.random.fold_in(_key(seed, epoch, stream), step)
+            x = AUGMENTATIONS[augment](tf.gather(images, chosen), key, dataset.horizontal_flip)
+            pairs.append((normalise(x, dataset.mean, dataset.std), tf.gather(labels, chosen)))
+        return tuple(zip(*pairs, strict=True)) if paired else pairs[0]
+
+    batches = tf.data.Dataset.range(initial_epoch, epochs).flat_map(epoch_indices)
+    batches = batches.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return _on_one_host(batches.prefetch(tf.data.AUTOTUNE))
+
+
+def evaluation_batches(dataset, batch_size):
+    """The images to evaluate on, in order, whole: dataset of float32 [B, H, W, 3], the last B smaller."""
+    images = tf.data.Dataset.from_tensor_slices(dataset.eval_images).batch(batch_size)
+    batches = images.map(lambda x: normalise(x, dataset.mean, dataset.std), num_parallel_calls=tf.data.AUTOTUNE)
+    return _on_one_host(batches.prefetch(tf.data.AUTOTUNE))
+
+
+def normalise(images, mean, std):
+    """uint8 [..., 3] -> float32 [..., 3]: scaled to [0, 1], then standardised by channel."""
+    return (tf.cast(images, tf.float32) / 255.0 - tf.constant(mean)) / tf.constant(std)
+
+
+def crop_and_flip(images, key, horizontal_flip):
+    """A random crop of the image padded by 4 black pixels, mirrored half of the time; drawn per image.
+
+    Args:
+        images: [B, H, W, 3], before normalisation, so that the border is black.
+        key: int [2].
+        horizontal_flip: whether to mirror at all.
+
+    Returns:
+        [B, H, W, 3] of the same dtype.
+    """
+    batch, height, width = images.shape[0], images.shape[1], images.shape[2]
+    keys = tf.random.split(key, 2)
+    offset = tf.random.stateless_uniform([batch, 2], keys[0], 0, 2 * PAD + 1, tf.int32)
+    columns = tf.tile(tf.range(width)[None], [batch, 1])  # [B, W]
+    if horizontal_flip:
+        mirrored = tf.random.stateless_uniform([batch, 1], keys[1]) < 0.5
+        columns = tf.where(mirrored, width - 1 - columns, columns)
+    rows = tf.range(height)[None] + offset[:, :1]  # [B, H]
+    padded = tf.pad(images, [[0, 0], [PAD, PAD], [PAD, PAD], [0, 0]])
+    cropped = tf.gather(padded, rows, axis=1, batch_dims=1)
+    return tf.gather(cropped, columns + offset[:, 1:], axis=2, batch_dims=1)
+
+
+AUGMENTATIONS = {"basic": crop_and_flip, "none": lambda images, key, horizontal_flip: images}
+
+
+def _key(seed, epoch, stream):
+    """Key int64 [2] of one stream in one epoch; steps and blocks are folded into it."""
+    return tf.random.fold_in(tf.stack([tf.cast(seed, tf.int64), tf.cast(epoch, tf.int64)]), stream)
+
+
+def _on_one_host(batches):
+    """Replicas split each batch; nothing is to be sharded by file or element."""
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return batches.with_options(options)

@@ -1,0 +1,125 @@
+"""The layers Keras lacks: PyTorch's BatchNorm, shortcut A and BBN's two-branch classifier."""
+
+import keras
+from keras import ops
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+EVAL_ALPHA = 0.5  # section 4.4: at inference both branches are equally important
+
+
+@keras.saving.register_keras_serializable(package="bbn_tf")
+class BatchNorm(keras.layers.BatchNormalization):
+    """Batch normalisation with PyTorch's defaults and running statistics.
+
+    Keras keeps the biased batch variance in its running variance, PyTorch the unbiased one.  On TensorFlow
+    the fused operation is used: it keeps the unbiased one too, and Keras's own takes several passes more.
+    """
+
+    def __init__(self, momentum=0.9, epsilon=1e-5, **kwargs):
+        super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
+
+    def call(self, inputs, training=None, mask=None):
+        fused = keras.backend.backend() == "tensorflow" and inputs.dtype != "float64"
+        if not (training and self.trainable):
+            return self._fused(inputs, is_training=False)[0] if fused else super().call(inputs)
+        if fused and not self.synchronized:
+            outputs, mean, variance = self._fused(inputs, is_training=True)
+        else:
+            x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+            mean, variance = self._moments(x, None)
+            outputs = ops.batch_normalization(
+                x, mean, variance, self.axis, self.beta, self.gamma, self.epsilon
+            )
+            outputs = ops.cast(outputs, self.compute_dtype)
+            count = ops.cast(ops.prod(ops.shape(x)) // x.shape[-1], variance.dtype)
+            if self.synchronized:
+                count = count * tf.distribute.get_strategy().num_replicas_in_sync
+            variance = variance * count / (count - 1)
+        self._average(self.moving_mean, mean)
+        self._average(self.moving_variance, variance)
+        return outputs
+
+    def _fused(self, inputs, is_training):
+        return tf.compat.v1.nn.fused_batch_norm(
+            inputs,
+            tf.convert_to_tensor(self.gamma),
+            tf.convert_to_tensor(self.beta),
+            mean=None if is_training else tf.convert_to_tensor(self.moving_mean),
+            variance=None if is_training else tf.convert_to_tensor(self.moving_variance),
+            epsilon=self.epsilon,
+            is_training=is_training,
+        )
+
+    def _average(self, moving, value):
+        moving.assign(moving * self.momentum + value * (1.0 - self.momentum))
+
+
+@keras.saving.register_keras_serializable(package="bbn_tf")
+class ShortcutA(keras.layers.Layer):
+    """He et al.'s shortcut A where the width grows: every stride-th pixel, new channels zero.
+
+    The zeros stand half before and half after the old channels.  [B, H, W, C] -> [B, H/s, W/s, filters].
+    """
+
+    def __init__(self, filters, stride, **kwargs):
+        super().__init__(**kwargs)
+        self.filters, self.stride = filters, stride
+
+    def call(self, inputs):
+        extra = self.filters - inputs.shape[-1]
+        pixels = inputs[:, :: self.stride, :: self.stride, :]
+        return ops.pad(pixels, [[0, 0], [0, 0], [0, 0], [extra // 2, extra - extra // 2]])
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters, "stride": self.stride}
+
+
+@keras.saving.register_keras_serializable(package="bbn_tf")
+class CumulativeClassifier(keras.layers.Layer):
+    """Mixes both branches' features and classifies them: Eq. 1 of arXiv:1912.02413.
+
+        z = s * alpha * f_c W_c + s * (1 - alpha) * f_r W_r + b
+
+    with s = `feature_scale`.  The published code has s = 2 and the bias b (one linear layer over the
+    concatenated features: the same algebra); the paper writes s = 1 and no bias.
+
+    `alpha` is a non-trainable scalar weight that a callback sets.  It is used in training only: in
+    inference alpha is 0.5, whatever the weight holds, unless the call names another.
+
+    Args:
+        num_classes: C.
+        feature_scale: s.
+        use_bias: whether there is a b.
+    """
+
+    def __init__(self, num_classes, feature_scale=2.0, use_bias=True, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes, self.feature_scale, self.use_bias = num_classes, feature_scale, use_bias
+
+    def build(self, input_shape):
+        width = input_shape[0][-1]
+        # PyTorch's default for a linear layer over the concatenation.
+        bound = (2 * width) ** -0.5
+        uniform = [keras.initializers.RandomUniform(-bound, bound) for _ in range(3)]
+        shape = (width, self.num_classes)
+        self.conventional_kernel = self.add_weight(shape, uniform[0], name="conventional_kernel")
+        self.rebalancing_kernel = self.add_weight(shape, uniform[1], name="rebalancing_kernel")
+        if self.use_bias:
+            self.bias = self.add_weight((self.num_classes,), uniform[2], name="bias")
+        self.alpha = self.add_weight((), "ones", dtype="float32", trainable=False, name="alpha", autocast=False)
+
+    def call(self, features, alpha=None, training=False):
+        """Logits [B, C] from a pair of features [B, D]; `alpha` (float), if given, overrides the weight."""
+        if alpha is None:
+            alpha = self.alpha if training else EVAL_ALPHA
+        conventional, rebalancing = (ops.cast(f, self.compute_dtype) for f in features)  # [B, D]
+        weight = ops.cast(alpha, self.compute_dtype)
+        logits = ops.matmul(self.feature_scale * weight * conventional, self.conventional_kernel)
+        logits += ops.matmul(self.feature_scale * (1 - weight) * rebalancing, self.rebalancing_kernel)
+        return logits + self.bias if self.use_bias else logits
+
+    def get_config(self):
+        own = ("num_classes", "feature_scale", "use_bias")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}

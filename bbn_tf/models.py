@@ -1,0 +1,138 @@
+"""BBN, the plain single-branch classifier, and what of them is used for inference."""
+
+import keras
+
+from bbn_tf.backbones import BACKBONES
+from bbn_tf.layers import EVAL_ALPHA, CumulativeClassifier
+
+FEATURE_CONVENTIONS = {
+    "published_code": {"feature_scale": 2.0, "use_bias": True},
+    "paper": {"feature_scale": 1.0, "use_bias": False},
+}
+
+
+MODELS = ("bbn", "plain")
+BRANCHES = ("conventional_block", "rebalancing_block")
+
+
+@keras.saving.register_keras_serializable(package="bbn_tf")
+class BBN(keras.Model):
+    """Functional model (conventional image, re-balancing image) -> logits, trained with Eq. 3.
+
+    The loss is alpha E(p, y_c) + (1 - alpha) E(p, y_r) when the labels are a pair (y_c, y_r), and the
+    compiled loss itself when they are not.  Made by `build_bbn`.
+    """
+
+    def __init__(self, *args, **kwargs):  # this very signature, or a saved functional subclass won't load
+        super().__init__(*args, **kwargs)
+        # Metrics of their own, since a loss is scaled by the replicas on its way to the gradient.
+        self._branch_losses = [
+            keras.metrics.SparseCategoricalCrossentropy(name=f"{branch}_loss", from_logits=True)
+            for branch in ("conventional", "rebalancing")
+        ]
+
+    @property
+    def alpha(self):
+        """Weight of the conventional branch in training; on TensorFlow `.value` is a tf.Variable."""
+        return self.get_layer("classifier").alpha
+
+    def call(self, inputs, training=None, mask=None):
+        """The functional graph, in the published code's order: the conventional image passes the trunk first.
+
+        Keras would run the graph from the last input to the first; BatchNorm's running statistics, which
+        every pass updates, depend on the order.
+        """
+        features = []
+        for image, block in zip(inputs, BRANCHES, strict=True):
+            feature_map = self.get_layer("trunk")(image, training=training)
+            features.append(self.get_layer(block)(feature_map, training=training))
+        return self.get_layer("classifier")(tuple(features), training=training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        if not isinstance(y, (tuple, list)):
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        losses = [super(BBN, self).compute_loss(x, label, y_pred, None, training) for label in y]
+        return self.alpha * losses[0] + (1 - self.alpha) * losses[1]
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Both parts of Eq. 3; compiled metrics want one label a prediction, so they see none in training."""
+        if not isinstance(y, (tuple, list)):
+            return super().compute_metrics(x, y, y_pred, sample_weight)
+        for metric, label in zip(self._branch_losses, y, strict=True):
+            metric.update_state(label, y_pred)
+        return self.get_metrics_result()
+
+
+def build_bbn(backbone, input_shape, num_classes, feature_convention="published_code", **layer_options):
+    """BBN with a shared trunk and two copies of the last residual block.
+
+    Both images go through the trunk in two passes, the conventional one first, so that BatchNorm's batch
+    statistics stay apart, as in the published code.
+
+    Args:
+        backbone: a name of `BACKBONES`.
+        input_shape: (H, W, 3).
+        num_classes: C.
+        feature_convention: a name of `FEATURE_CONVENTIONS`.
+        **layer_options: see `CifarResNet.trunk`.
+
+    Returns:
+        `BBN` on (float [B, H, W, 3], float [B, H, W, 3]), output float32 logits [B, C].
+    """
+    family = BACKBONES[backbone]
+    trunk = family.trunk(input_shape, **layer_options)
+    feature_shape = trunk.output_shape[1:]
+    conventional, rebalancing = (family.last_block(feature_shape, name, **layer_options) for name in BRANCHES)
+    images = (
+        keras.Input(input_shape, name="conventional_image"),
+        keras.Input(input_shape, name="rebalancing_image"),
+    )
+    features = (conventional(trunk(images[0])), rebalancing(trunk(images[1])))
+    options = FEATURE_CONVENTIONS[feature_convention]
+    logits = CumulativeClassifier(num_classes, name="classifier", dtype="float32", **options)(features)
+    return BBN(images, logits, name="bbn")
+
+
+def build_plain(backbone, input_shape, num_classes, **layer_options):
+    """The same network with one branch: image float [B, H, W, 3] -> float32 logits [B, C]."""
+    family = BACKBONES[backbone]
+    trunk = family.trunk(input_shape, **layer_options)
+    block = family.last_block(trunk.output_shape[1:], "last_block", **layer_options)
+    image = keras.Input(input_shape, name="image")
+    features = block(trunk(image))
+    bound = features.shape[-1] ** -0.5  # PyTorch's default for a linear layer
+    classifier = keras.layers.Dense(
+        num_classes,
+        kernel_initializer=keras.initializers.RandomUniform(-bound, bound),
+        bias_initializer=keras.initializers.RandomUniform(-bound, bound),
+        name="classifier",
+        dtype="float32",
+    )
+    return keras.Model(image, classifier(features), name="plain")
+
+
+def branch_features(model, image):
+    """Features of one image in both branches, (float [B, D], float [B, D]); the trunk runs once."""
+    feature_map = model.get_layer("trunk")(image)
+    return tuple(model.get_layer(name)(feature_map) for name in BRANCHES)
+
+
+def inference_model(model, alphas=None):
+    """What of a trained model is used on new images: one image in, the trunk computed once.
+
+    Args:
+        model: `BBN` or the plain model, whose layers are shared, not copied.
+        alphas: dict name -> alpha in [0, 1]; BBN only.
+
+    Returns:
+        Model float [B, H, W, 3] -> logits [B, C] (alpha = 0.5), or a dict of logits by `alphas`' names.
+    """
+    if not isinstance(model, BBN):
+        return model
+    image = keras.Input(model.input_shape[0][1:], name="image")
+    features = branch_features(model, image)
+    classifier = model.get_layer("classifier")
+    if alphas is None:
+        return keras.Model(image, classifier(features, alpha=EVAL_ALPHA), name="bbn_inference")
+    outputs = {name: classifier(features, alpha=alpha) for name, alpha in alphas.items()}
+    return keras.Model(image, outputs, name="bbn_inference")

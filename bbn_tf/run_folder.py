@@ -1,0 +1,146 @@
+"""A run's folder: what is written where, atomically, and whether a run may go on in it."""
+
+import contextlib
+import csv
+import json
+import os
+import pathlib
+import shutil
+
+from bbn_tf.errors import UserError
+
+
+@contextlib.contextmanager
+def atomic_path(path):
+    """Yields a temporary path beside `path` that replaces it at once when the block ends well."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".tmp-{path.name}")  # keeps the ending, by which Keras chooses the format
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path, content):
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+class RunFolder:
+    """Paths and state of one run: `flags.txt`, `metrics.json`, `history.csv`, `model.keras`, `checkpoint/`."""
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.flags_file = self.path / "flags.txt"
+        self.metrics_file = self.path / "metrics.json"
+        self.history_file = self.path / "history.csv"
+        self.model_file = self.path / "model.keras"
+        self.checkpoints = self.path / "checkpoint"
+
+    def prepare(self, settings, overwrite):
+        """Makes the folder this run's, or finds that it is.
+
+        Args:
+            settings: dict flag name -> text, as written to flags.txt.
+            overwrite: delete an earlier run's files first.
+
+        Raises:
+            UserError: unwritable, not a run's folder, or of a run with other settings.
+        """
+        flag = f"--model_dir={self.path}"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            occupied = any(self.path.iterdir())
+            if occupied and not self.flags_file.is_file():
+                raise UserError(f"{flag}: holds files but no flags.txt, so it is no run's folder; name an empty one")
+            if occupied and overwrite:
+                self._clear()
+            elif occupied:
+                self._refuse_other_settings(settings)
+            with atomic_path(self.flags_file) as temporary:
+                lines = ["# settings of this run; python main.py --flagfile=THIS_FILE repeats it"]
+                lines += [f"--{name}={value}" for name, value in settings.items()]
+                temporary.write_text("\n".join(lines) + "\n")
+        except OSError as error:
+            raise UserError(f"{flag}: can't be written to ({error.strerror or error})") from error
+
+    def _clear(self):
+        for file in (self.metrics_file, self.history_file, self.model_file, self.flags_file):
+            file.unlink(missing_ok=True)
+        for folder in (self.checkpoints, self.path / "tensorboard"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _refuse_other_settings(self, settings):
+        there = self.read_settings()
+        for name in sorted(set(there) | set(settings)):
+            if there.get(name) != settings.get(name):
+                raise UserError(
+                    f"--model_dir={self.path}: holds a run with --{name}={there.get(name, '(default)')}, not "
+                    f"{settings.get(name, '(default)')}; name another folder, or start anew with --overwrite"
+                )
+
+    def read_settings(self):
+        """dict flag name -> text of flags.txt.
+
+        Raises:
+            UserError: there is none, or it is damaged.
+        """
+        try:
+            lines = self.flags_file.read_text().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"--model_dir={self.path}: no run's folder, flags.txt can't be read there") from error
+        settings = {}
+        for line in lines:
+            name, equals, value = line.partition("=")
+            if line.strip() and not line.startswith("#"):
+                if not equals or not name.startswith("--"):
+                    raise UserError(f"{self.flags_file}: damaged, not a flag: {line[:60]!r}")
+                settings[name[2:]] = value
+        return settings
+
+    def read_metrics(self):
+        """metrics.json as a dict, or None if there is none.
+
+        Raises:
+            UserError: damaged.
+        """
+        try:
+            metrics = json.loads(self.metrics_file.read_text())
+            metrics["epoch"], metrics["top1_error"], metrics["per_class_error"]  # the least it must hold
+            return metrics
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{self.metrics_file}: damaged ({type(error).__name__}); delete it and start the run again to "
+                "evaluate its model anew"
+            ) from error
+
+    def append_history(self, row):
+        """Adds a row (dict) to history.csv in place of any row of the same or a later epoch."""
+        rows = [old for old in self.read_history() if int(old["epoch"]) < row["epoch"]] + [row]
+        with atomic_path(self.history_file) as temporary, open(temporary, "w", newline="") as file:
+            writer = csv.DictWriter(file, list(row), restval="", extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def read_history(self):
+        """Rows of history.csv, list of dicts of text; empty without a file or with a damaged one."""
+        try:
+            with open(self.history_file, newline="") as file:
+                return [row for row in csv.DictReader(file) if (row.get("epoch") or "").isdigit()]
+        except (OSError, UnicodeDecodeError, csv.Error):
+            return []
+
+    def checkpoint_files(self):
+        """Checkpoints, newest first: list of (epochs done, path)."""
+        found = []
+        for path in self.checkpoints.glob("epoch-*.weights.h5"):
+            number = path.name.removeprefix("epoch-").removesuffix(".weights.h5")
+            if number.isdigit():
+                found.append((int(number), path))
+        return sorted(found, reverse=True)

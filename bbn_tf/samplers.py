@@ -1,0 +1,38 @@
+"""Class samplers: `class_counts -> class_probs`, and the rejection that turns one law into another."""
+
+import numpy as np
+
+
+def uniform(class_counts):
+    """Every image alike: P_i = N_i / N."""
+    return class_counts / np.sum(class_counts)
+
+
+def balanced(class_counts):
+    """Every class alike: P_i = 1 / C."""
+    return np.full(len(class_counts), 1 / len(class_counts))
+
+
+def reversed_(class_counts):
+    """The rarer, the likelier: P_i = w_i / sum(w), w_i = N_max / N_i (Eq. 4 of arXiv:1912.02413)."""
+    weights = np.max(class_counts) / np.asarray(class_counts)
+    return weights / np.sum(weights)
+
+
+SAMPLERS = {"uniform": uniform, "balanced": balanced, "reversed": reversed_}
+
+
+def acceptance_probs(class_counts, class_probs):
+    """With what chance to keep an image drawn uniformly, so that kept classes follow `class_probs`.
+
+    The largest possible: a_i = r_i / max(r) with r_i = P_i N / N_i.
+
+    Args:
+        class_counts: int [C], all positive.
+        class_probs: float [C], sums to 1.
+
+    Returns:
+        float64 [C] in [0, 1], the largest exactly 1.
+    """
+    ratio = class_probs * np.sum(class_counts) / np.asarray(class_counts)
+    return ratio / np.max(ratio)

@@ -1,0 +1,221 @@
+"""The assembler: data, model, optimizer, callbacks, fit, evaluation."""
+
+import contextlib
+import sys
+import time
+
+import keras
+import tensorflow as tf
+
+from bbn_tf import adaptors, callbacks, datasets, input_pipeline, lr_schedules, models, optimizers
+from bbn_tf.errors import UserError
+from bbn_tf.evaluate import Evaluator
+from bbn_tf.run_folder import RunFolder, atomic_path, write_json
+
+
+def train_and_evaluate(config):
+    """Trains what `config` describes, or goes on with it, and evaluates it.
+
+    Args:
+        config: `bbn_tf.config.Config`.
+
+    Returns:
+        dict, the content of metrics.json.
+
+    Raises:
+        UserError: before any work if the settings, data or folder do not fit; while training if the loss
+            is not finite.
+    """
+    start = time.perf_counter()
+    strategy = distribution(config)
+    dataset = load_dataset(config)
+    steps = len(dataset.train_labels) // config.global_batch_size
+    if not steps:
+        raise UserError(
+            f"--global_batch_size={config.global_batch_size}: must be at most {len(dataset.train_labels)}, the "
+            "number of training images"
+        )
+    run = RunFolder(config.model_dir)
+    run.prepare(config.settings(), config.overwrite)
+    if (figures := run.read_metrics()) is not None:
+        print(f"{run.path}: already finished; --overwrite trains it anew")
+        return figures
+
+    keras.utils.set_random_seed(config.seed)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    with strategy.scope():
+        model = build_model(config, dataset)
+        model.compile(build_optimizer(config), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        evaluate = Evaluator(model, dataset)
+        initial_epoch = restore(model, run)
+    print(
+        f"{run.path}: {config.model} on {config.dataset}, {len(dataset.train_labels)} training images of "
+        f"{dataset.num_classes} classes, {steps} steps an epoch, epochs {initial_epoch + 1} to {config.epochs}"
+    )
+    if initial_epoch < config.epochs:
+        model.fit(
+            input_pipeline.training_batches(
+                dataset,
+                config.global_batch_size,
+                sampler=config.sampler,
+                paired=config.model == "bbn",
+                augment=config.augment,
+                seed=config.seed,
+                initial_epoch=initial_epoch,
+                epochs=config.epochs,
+            ),
+            initial_epoch=initial_epoch,
+            epochs=config.epochs,
+            steps_per_epoch=steps,
+            callbacks=build_callbacks(config, run, evaluate),
+            verbose=1 if sys.stdout.isatty() else 2,
+        )
+    with atomic_path(run.model_file) as temporary:
+        model.save(temporary)
+    return write_metrics(config, run, dataset, evaluate(), time.perf_counter() - start)
+
+
+def evaluate_saved(config):
+    """Evaluates `model.keras` of a finished run as its training did; returns the figures, writes nothing."""
+    run = RunFolder(config.model_dir)
+    recorded = run.read_metrics()
+    with distribution(config).scope():
+        model = load_model(run)
+        figures = Evaluator(model, load_dataset(config))()
+    if recorded is not None and any(recorded.get(name) != value for name, value in figures.items()):
+        print(f"note: {run.metrics_file} holds other figures: top-1 error {recorded['top1_error']:.2f} %")
+    return figures
+
+
+def load_model(run):
+    """The trained model of a `RunFolder`.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    if not run.model_file.is_file():
+        raise UserError(f"--model_dir={run.path}: has no model.keras; train it first, with --mode=train")
+    try:
+        return keras.models.load_model(run.model_file)
+    except Exception as error:  # whatever a damaged zip, JSON or HDF5 file makes Keras raise
+        raise UserError(f"{run.model_file}: damaged, can't be loaded ({type(error).__name__})") from error
+
+
+class _OneDevice:
+    """Stands in for a strategy where the backend has none."""
+
+    def scope(self):
+        return contextlib.nullcontext()
+
+
+def distribution(config):
+    """MirroredStrategy over all visible GPUs, or without any the CPU; on JAX the default device.
+
+    Returns an object with `scope()`.
+    """
+    if keras.backend.backend() != "tensorflow":
+        tf.config.set_visible_devices([], "GPU")  # TensorFlow only feeds the data
+        if config.sync_batch_norm:
+            raise UserError("--sync_batch_norm: only on the TensorFlow backend")
+        return _OneDevice()
+    kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    devices = [device.name for device in tf.config.list_logical_devices(kind)]
+    if config.num_devices > len(devices):
+        raise UserError(f"--num_devices={config.num_devices}: must be at most {len(devices)}, the {kind}s visible")
+    devices = devices[: config.num_devices or None]
+    if config.global_batch_size % len(devices):
+        raise UserError(
+            f"--global_batch_size={config.global_batch_size}: must be divisible by {len(devices)}, the number of "
+            f"replicas (one a {kind}; see --num_devices)"
+        )
+    return tf.distribute.MirroredStrategy(devices)
+
+
+def load_dataset(config):
+    return datasets.load(
+        config.dataset,
+        data_dir=config.data_dir,
+        imbalance_factor=config.imbalance_factor,
+        imbalance_profile=config.imbalance_profile,
+        imbalance_seed=config.imbalance_seed,
+        validation_fraction=config.validation_fraction,
+        seed=config.seed,
+    )
+
+
+def build_model(config, dataset):
+    options = {
+        "dtype": "mixed_bfloat16" if config.mixed_precision else "float32",
+        "synchronized": config.sync_batch_norm,
+    }
+    if config.model == "bbn":
+        options["feature_convention"] = config.feature_convention
+    build = {"bbn": models.build_bbn, "plain": models.build_plain}[config.model]
+    return build(config.backbone, dataset.input_shape, dataset.num_classes, **options)
+
+
+def build_optimizer(config):
+    return optimizers.SGD(
+        config.learning_rate,
+        coupled_weight_decay=config.weight_decay,
+        momentum=config.momentum,
+        nesterov=config.nesterov,
+    )
+
+
+def build_callbacks(config, run, evaluate):
+    """In order: what sets variables, what looks at the loss, what measures, what writes it down."""
+
+    def learning_rate(epoch):
+        return lr_schedules.warmup_steps(
+            epoch,
+            learning_rate=config.learning_rate,
+            warmup_epochs=config.warmup_epochs,
+            milestones=config.lr_milestones,
+            factor=config.lr_factor,
+        )
+
+    scheduled = [callbacks.ScheduleVariable("learning_rate", learning_rate, lambda m: m.optimizer.learning_rate)]
+    columns = ["top1_error", "balanced_error", "many_error", "medium_error", "few_error"]
+    if config.model == "bbn":
+        adaptor = adaptors.ADAPTORS[config.adaptor]
+        if config.adaptor in adaptors.DRAWN_EVERY_STEP:
+            alpha = callbacks.DrawAlpha(adaptor, config.seed)
+        else:
+            alpha = callbacks.ScheduleVariable("alpha", lambda e: adaptor(e / config.epochs), lambda m: m.alpha)
+        scheduled.insert(0, alpha)
+        columns += ["conventional_error", "rebalancing_error"]
+    return scheduled + [
+        callbacks.StopOnNonFiniteLoss(),
+        callbacks.Evaluate(evaluate, config.eval_every),
+        callbacks.WriteHistory(run, columns),
+        callbacks.Checkpoint(run),
+    ]
+
+
+def restore(model, run):
+    """Loads the newest checkpoint that can be read; returns the number of epochs it has behind it."""
+    model.optimizer.build(model.trainable_variables)  # or its state would be left out of what is loaded
+    for epochs_done, path in run.checkpoint_files():
+        try:
+            model.load_weights(path)
+            return epochs_done
+        except Exception as error:  # whatever a damaged HDF5 file makes h5py or Keras raise
+            print(f"{path}: damaged ({type(error).__name__}), trying the one before it", file=sys.stderr)
+    return 0
+
+
+def write_metrics(config, run, dataset, figures, seconds):
+    content = {
+        **figures,
+        "class_counts": dataset.class_counts.tolist(),
+        "class_names": list(dataset.class_names),
+        "epoch": config.epochs,
+        "num_train": len(dataset.train_labels),
+        "num_eval": len(dataset.eval_labels),
+        "evaluated_on": "validation" if config.validation_fraction else "test",
+        "seconds": round(seconds, 2),
+    }
+    write_json(run.metrics_file, content)
+    return content

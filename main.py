@@ -1,0 +1,55 @@
+"""Trains and evaluates BBN and its baselines on long-tailed images.
+
+python main.py --flagfile=flags/cifar10_lt.flags --flagfile=flags/bbn.flags --seed=1
+"""
+
+import signal
+import sys
+
+from absl import app, flags
+
+from bbn_tf import config as config_lib
+from bbn_tf.errors import UserError
+
+config_lib.define_flags()
+flags.adopt_module_key_flags(config_lib)
+
+
+def parse_flags(argv):
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        sys.exit("error: " + " ".join(str(error).split()))
+
+
+def main(argv):
+    try:
+        if argv[1:]:
+            raise UserError(f"{argv[1]}: not a flag; flags begin with --, in flag files too")
+        config = config_lib.from_flags(flags.FLAGS)
+        run(config)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print(f"\nstopped; the same command goes on after the last finished epoch in {config.model_dir}")
+        sys.exit(130)
+
+
+def run(config):
+    from bbn_tf import report, train  # only now: TensorFlow takes seconds to import
+
+    if config.mode == "train":
+        report.print_figures(train.train_and_evaluate(config))
+    elif config.mode == "evaluate":
+        report.print_figures(train.evaluate_saved(config))
+    elif config.mode == "compare":
+        report.compare(config, train.train_and_evaluate)
+
+
+def interrupt(signum, frame):
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, interrupt)
+    app.run(main, flags_parser=parse_flags)
