@@ -6,7 +6,7 @@ python main.py --flagfile=flags/cifar10_lt.flags --flagfile=flags/bbn.flags --se
 import signal
 import sys
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from bbn_tf import config as config_lib
 from bbn_tf.errors import UserError
@@ -36,6 +36,7 @@ def main(argv):
 
 
 def run(config):
+    logging.set_verbosity(logging.WARNING)  # TensorFlow's and TFDS's notes of what they do go through absl
     from bbn_tf import report, train  # only now: TensorFlow takes seconds to import
 
     if config.mode == "train":

@@ -68,6 +68,7 @@ def train_and_evaluate(config):
             initial_epoch=initial_epoch,
             epochs=config.epochs,
             steps_per_epoch=steps,
+            shuffle=False,
             callbacks=build_callbacks(config, run, evaluate),
             verbose=1 if sys.stdout.isatty() else 2,
         )
