@@ -51,8 +51,8 @@ class Config:
     feature_convention: str | None = _setting(None, "BBN's features and classifier: published_code (times 2, a bias; "
                                               "the default) or paper (Eq. 1 as written).",
                                               ("published_code", "paper"))  # fmt: skip
-    sampler: str | None = _setting(None, "Class sampler: of BBN's re-balancing branch (default reversed), or of the "
-                                   "plain model's only stream (default uniform).", tuple(samplers.SAMPLERS))  # fmt: skip
+    sampler: str | None = _setting(None, "Class sampler: of BBN's re-balancing branch (default reversed), or of "
+                                   "the plain model's only stream (default uniform).", tuple(samplers.SAMPLERS))  # fmt: skip
     adaptor: str | None = _setting(None, "How BBN's alpha moves over the epochs (default parabolic_decay).",
                                    tuple(adaptors.ADAPTORS))  # fmt: skip
     sync_batch_norm: bool = _setting(False, "BatchNorm statistics over the batch of all replicas.")
@@ -61,8 +61,8 @@ class Config:
     epochs: int = _setting(200, "Epochs to train.")
     global_batch_size: int = _setting(128, "Images a step over all replicas; BBN: of each stream.")
     learning_rate: float = _setting(0.1, "Base learning rate.")
-    lr_milestones: tuple[int, ...] = _setting((120, 160), "Epochs (from 0), separated by commas, from which on the "
-                                              "learning rate is multiplied by --lr_factor; empty for none.")  # fmt: skip
+    lr_milestones: tuple[int, ...] = _setting((120, 160), "Epochs (from 0), separated by commas, from which on "
+                                              "the rate is multiplied by --lr_factor; empty for none.")  # fmt: skip
     lr_factor: float = _setting(0.01, "What each milestone multiplies the learning rate by.")
     warmup_epochs: int = _setting(5, "Epochs of linear warm-up, from a third of the learning rate.")
     momentum: float = _setting(0.9, "SGD's momentum.")

@@ -155,9 +155,7 @@ def load(name, *, data_dir=None, imbalance_factor, imbalance_profile="exp", imba
         UserError: data not available, or a class would be empty.
     """
     full = DATASETS[name](data_dir)
-    counts = long_tail.class_counts(
-        full.class_counts.max(), full.num_classes, imbalance_factor, imbalance_profile
-    )
+    counts = long_tail.class_counts(full.class_counts.max(), full.num_classes, imbalance_factor, imbalance_profile)
     tail = full.keep(long_tail.subset_indices(full.train_labels, counts, imbalance_seed))
     if not validation_fraction:
         return tail

@@ -29,9 +29,7 @@ class BatchNorm(keras.layers.BatchNormalization):
         else:
             x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
             mean, variance = self._moments(x, None)
-            outputs = ops.batch_normalization(
-                x, mean, variance, self.axis, self.beta, self.gamma, self.epsilon
-            )
+            outputs = ops.batch_normalization(x, mean, variance, self.axis, self.beta, self.gamma, self.epsilon)
             outputs = ops.cast(outputs, self.compute_dtype)
             count = ops.cast(ops.prod(ops.shape(x)) // x.shape[-1], variance.dtype)
             if self.synchronized:

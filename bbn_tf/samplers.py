@@ -33,6 +33,11 @@ def acceptance_probs(class_counts, class_probs):
 
     Returns:
         float64 [C] in [0, 1], the largest exactly 1.
+
+    Raises:
+        ValueError: a class has no image: none could be drawn of it.
     """
+    if np.min(class_counts) < 1:
+        raise ValueError(f"class {np.argmin(class_counts)} has no image to draw")
     ratio = class_probs * np.sum(class_counts) / np.asarray(class_counts)
     return ratio / np.max(ratio)

@@ -16,12 +16,12 @@ def test_batch_norm_by_hand(dtype):
     out = np.asarray(keras.ops.convert_to_numpy(layer(x, training=True)), np.float64)
     mean, variance = x.mean((0, 1, 2), dtype=np.float64), x.var((0, 1, 2), dtype=np.float64)
     tolerance = 0.02 if "bfloat16" in dtype else 1e-4
-    np.testing.assert_allclose(out, (x - mean) / np.sqrt(variance + 1e-5), atol=tolerance)
+    np.testing.assert_allclose(out, (x - mean) / np.sqrt(variance + 1e-5), atol=tolerance, rtol=tolerance)
     np.testing.assert_allclose(layer.moving_mean.numpy(), 0.1 * mean, atol=tolerance, rtol=tolerance)
     np.testing.assert_allclose(layer.moving_variance.numpy(), 0.9 + 0.1 * variance * 100 / 99, rtol=tolerance)
     out = np.asarray(keras.ops.convert_to_numpy(layer(x, training=False)), np.float64)
     expected = (x - layer.moving_mean.numpy()) / np.sqrt(layer.moving_variance.numpy() + 1e-5)
-    np.testing.assert_allclose(out, expected, atol=tolerance)
+    np.testing.assert_allclose(out, expected, atol=tolerance, rtol=tolerance)
 
 
 def test_frozen_batch_norm_keeps_its_statistics():
