@@ -52,7 +52,8 @@ class Config:
                                               "the default) or paper (Eq. 1 as written).",
                                               ("published_code", "paper"))  # fmt: skip
     sampler: str | None = _setting(None, "Class sampler: of BBN's re-balancing branch (default reversed), or of "
-                                   "the plain model's only stream (default uniform).", tuple(samplers.SAMPLERS))  # fmt: skip
+                                   "the plain model's one stream (default uniform).",
+                                   tuple(samplers.SAMPLERS))  # fmt: skip
     adaptor: str | None = _setting(None, "How BBN's alpha moves over the epochs (default parabolic_decay).",
                                    tuple(adaptors.ADAPTORS))  # fmt: skip
     sync_batch_norm: bool = _setting(False, "BatchNorm statistics over the batch of all replicas.")
