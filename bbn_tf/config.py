@@ -153,24 +153,25 @@ def _types():
     return types
 
 
-def define_flags():
+def define_flags(flag_values=flags.FLAGS):
     """Declares one absl flag for every field of `Config`."""
     types = _types()
     for field in dataclasses.fields(Config):
-        name, default, help_text, choices = field.name, field.default, field.metadata["help"], field.metadata["choices"]
+        name, default, choices = field.name, field.default, field.metadata["choices"]
+        options = {"help": field.metadata["help"], "flag_values": flag_values}
         kind = types[name][0]
         if choices:
-            flags.DEFINE_enum(name, default, choices, help_text)
+            flags.DEFINE_enum(name, default, choices, **options)
         elif kind is bool:
-            flags.DEFINE_bool(name, default, help_text)
+            flags.DEFINE_bool(name, default, **options)
         elif kind is int:
-            flags.DEFINE_integer(name, default, help_text)
+            flags.DEFINE_integer(name, default, **options)
         elif kind is float:
-            flags.DEFINE_float(name, default, help_text)
+            flags.DEFINE_float(name, default, **options)
         elif kind is str:
-            flags.DEFINE_string(name, default, help_text)
+            flags.DEFINE_string(name, default, **options)
         else:
-            flags.DEFINE_list(name, [str(part) for part in default], help_text)
+            flags.DEFINE_list(name, [str(part) for part in default], **options)
 
 
 def from_flags(values):

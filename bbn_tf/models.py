@@ -89,7 +89,8 @@ def build_bbn(backbone, input_shape, num_classes, feature_convention="published_
     )
     features = (conventional(trunk(images[0])), rebalancing(trunk(images[1])))
     options = FEATURE_CONVENTIONS[feature_convention]
-    logits = CumulativeClassifier(num_classes, name="classifier", dtype="float32", **options)(features)
+    dtype = _logits_dtype(**layer_options)
+    logits = CumulativeClassifier(num_classes, name="classifier", dtype=dtype, **options)(features)
     return BBN(images, logits, name="bbn")
 
 
@@ -106,9 +107,14 @@ def build_plain(backbone, input_shape, num_classes, **layer_options):
         kernel_initializer=keras.initializers.RandomUniform(-bound, bound),
         bias_initializer=keras.initializers.RandomUniform(-bound, bound),
         name="classifier",
-        dtype="float32",
+        dtype=_logits_dtype(**layer_options),
     )
     return keras.Model(image, classifier(features), name="plain")
+
+
+def _logits_dtype(dtype="float32", **_):
+    """float32 also where the rest computes in half precision: the loss needs it."""
+    return "float64" if dtype == "float64" else "float32"
 
 
 def branch_features(model, image):

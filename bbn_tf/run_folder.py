@@ -9,20 +9,29 @@ import shutil
 
 from bbn_tf.errors import UserError
 
+TEMPORARY = ".tmp-"  # how names of files begin that were not finished, by a killed process for one
+
 
 @contextlib.contextmanager
 def atomic_path(path):
-    """Yields a temporary path beside `path` that replaces it at once when the block ends well."""
+    """Yields a temporary path beside `path` that replaces it at once when the block ends well.
+
+    Raises:
+        UserError: the disk is full, the folder unwritable or gone; what stood at `path` still stands there.
+    """
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{path.name}")  # keeps the ending, by which Keras chooses the format
+    temporary = path.with_name(f"{TEMPORARY}{path.name}")  # keeps the ending, by which Keras chooses the format
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"{path}: can't be written ({error.strerror or error})") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_json(path, content):
@@ -54,25 +63,26 @@ class RunFolder:
         flag = f"--model_dir={self.path}"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            occupied = any(self.path.iterdir())
+            occupied = any(not entry.name.startswith(TEMPORARY) for entry in self.path.iterdir())
             if occupied and not self.flags_file.is_file():
                 raise UserError(f"{flag}: holds files but no flags.txt, so it is no run's folder; name an empty one")
             if occupied and overwrite:
                 self._clear()
             elif occupied:
                 self._refuse_other_settings(settings)
-            with atomic_path(self.flags_file) as temporary:
-                lines = ["# settings of this run; python main.py --flagfile=THIS_FILE repeats it"]
-                lines += [f"--{name}={value}" for name, value in settings.items()]
-                temporary.write_text("\n".join(lines) + "\n")
         except OSError as error:
             raise UserError(f"{flag}: can't be written to ({error.strerror or error})") from error
+        lines = ["# settings of this run; python main.py --flagfile=THIS_FILE repeats it"]
+        lines += [f"--{name}={value}" for name, value in settings.items()]
+        with atomic_path(self.flags_file) as temporary:
+            temporary.write_text("\n".join(lines) + "\n")
 
     def _clear(self):
-        for file in (self.metrics_file, self.history_file, self.model_file, self.flags_file):
-            file.unlink(missing_ok=True)
         for folder in (self.checkpoints, self.path / "tensorboard"):
-            shutil.rmtree(folder, ignore_errors=True)
+            if folder.is_dir():
+                shutil.rmtree(folder)
+        for file in (self.metrics_file, self.history_file, self.model_file, self.flags_file):
+            file.unlink(missing_ok=True)  # flags.txt last: as long as it is there, this is a run's folder
 
     def _refuse_other_settings(self, settings):
         there = self.read_settings()

@@ -1,6 +1,7 @@
 """The assembler: data, model, optimizer, callbacks, fit, evaluation."""
 
 import contextlib
+import functools
 import sys
 import time
 
@@ -130,7 +131,12 @@ def distribution(config):
             f"--global_batch_size={config.global_batch_size}: must be divisible by {len(devices)}, the number of "
             f"replicas (one a {kind}; see --num_devices)"
         )
-    return tf.distribute.MirroredStrategy(devices)
+    return _mirrored(tuple(devices))
+
+
+@functools.cache  # a second strategy over the same devices would reuse the first one's keys of collective operations
+def _mirrored(devices):
+    return tf.distribute.MirroredStrategy(list(devices))
 
 
 def load_dataset(config):

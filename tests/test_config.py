@@ -1,0 +1,103 @@
+import pathlib
+import re
+
+import pytest
+from absl import flags
+
+from bbn_tf import config as config_lib
+from bbn_tf.config import Config
+from bbn_tf.errors import UserError
+from bbn_tf.run_folder import RunFolder
+
+FLAG_FILES = sorted((pathlib.Path(__file__).parents[1] / "flags").glob("*.flags"))
+
+
+def parse(*arguments):
+    """`Config` of a command line, with flags of its own."""
+    values = flags.FlagValues()
+    config_lib.define_flags(values)
+    values(["main.py", *arguments])
+    return config_lib.from_flags(values)
+
+
+def test_defaults_are_the_papers():
+    config = parse()
+    assert (config.model, config.sampler, config.adaptor) == ("bbn", "reversed", "parabolic_decay")
+    assert (config.epochs, config.lr_milestones, config.lr_factor) == (200, (120, 160), 0.01)
+    assert (config.learning_rate, config.momentum, config.weight_decay) == (0.1, 0.9, 2e-4)
+    assert config.model_dir.startswith("saved_models/digits_lt_if50_bbn_resnet32")
+
+
+@pytest.mark.parametrize("path", FLAG_FILES, ids=lambda path: path.stem)
+def test_every_flag_file_parses_and_begins_with_a_comment(path):
+    assert path.read_text().startswith("# ")
+    parse(f"--flagfile={path}")
+
+
+@pytest.mark.parametrize("data", ["cifar10_lt", "cifar100_lt"])
+@pytest.mark.parametrize("method", ["bbn", "plain"])
+def test_data_and_method_files_compose(data, method):
+    config = parse(*(f"--flagfile=flags/{name}.flags" for name in (data, method)), "--epochs=300")
+    assert (config.dataset, config.model, config.epochs, config.lr_milestones) == (data, method, 300, (120, 160))
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--imbalance_factor=0.5", "--imbalance_factor=0.5: must be at least 1"),
+        ("--imbalance_factor=nan", "--imbalance_factor=nan: must be a finite number"),
+        ("--validation_fraction=1", "--validation_fraction=1: must be at least 0 and below 1"),
+        ("--epochs=0", "--epochs=0: must be at least 1"),
+        ("--global_batch_size=-1", "--global_batch_size=-1: must be at least 1"),
+        ("--learning_rate=0", "--learning_rate=0: must be above 0"),
+        ("--learning_rate=inf", "--learning_rate=inf: must be a finite number"),
+        ("--lr_milestones=160,120", "--lr_milestones=160,120: must ascend"),
+        ("--lr_milestones=120,200", "--lr_milestones=120,200: must be at least 1 and below --epochs=200"),
+        ("--lr_milestones=a", "--lr_milestones=a: must be whole numbers separated by commas"),
+        ("--warmup_epochs=201", "--warmup_epochs=201: must be at most --epochs=200"),
+        ("--weight_decay=-1", "--weight_decay=-1: must be at least 0"),
+        ("--momentum=1", "--momentum=1: must be at least 0 and below 1"),
+        ("--momentum=0", "--nesterov=True: needs --momentum above 0"),
+        ("--seed=-1", "--seed=-1: must be at least 0"),
+        ("--eval_every=-1", "--eval_every=-1: must be at least 0"),
+        ("--model_dir=", "--model_dir=: must not be empty"),
+        ("--mode=evaluate", "--mode=evaluate: needs --model_dir"),
+    ],
+)
+def test_senseless_values_cost_one_line(argument, message):
+    with pytest.raises(UserError, match="^" + re.escape(message)):
+        parse(argument)
+
+
+@pytest.mark.parametrize("argument", ["--adaptor=equal", "--feature_convention=paper"])
+def test_what_only_bbn_has_is_refused_for_the_plain_model(argument):
+    with pytest.raises(UserError, match=re.escape(f"{argument}: has no meaning with --model=plain")):
+        parse("--model=plain", argument)
+
+
+def test_plain_model_samples_uniformly_by_default():
+    assert parse("--model=plain").sampler == "uniform"
+    assert parse("--model=plain", "--sampler=balanced").sampler == "balanced"
+
+
+def test_evaluate_takes_the_runs_settings(tmp_path):
+    trained = Config(epochs=10, lr_milestones=(), adaptor="beta", weight_decay=1e-4, nesterov=False)
+    RunFolder(tmp_path).prepare(trained.settings(), overwrite=False)
+    config = parse("--mode=evaluate", f"--model_dir={tmp_path}")
+    assert config.settings() == trained.settings()
+    assert (config.adaptor, config.lr_milestones, config.nesterov, config.sync_batch_norm) == ("beta", (), False, False)
+    with pytest.raises(UserError, match="--epochs: has no meaning with --mode=evaluate"):
+        parse("--mode=evaluate", f"--model_dir={tmp_path}", "--epochs=3")
+
+
+def test_settings_in_flags_txt_repeat_the_run(tmp_path):
+    config = Config(dataset="cifar10_lt", imbalance_factor=12.5, lr_milestones=(), deterministic=True, seed=4)
+    run = RunFolder(tmp_path / "run")
+    run.prepare(config.settings(), overwrite=False)
+    assert parse(f"--flagfile={run.flags_file}").settings() == config.settings()
+
+
+def test_unknown_setting_in_flags_txt(tmp_path):
+    RunFolder(tmp_path).prepare({"colour": "blue"}, overwrite=False)
+    with pytest.raises(UserError, match="damaged, unknown setting 'colour'"):
+        parse("--mode=evaluate", f"--model_dir={tmp_path}")

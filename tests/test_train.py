@@ -1,0 +1,247 @@
+"""The real loop, end to end, on the digits with the smallest network."""
+
+import importlib.util
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from bbn_tf import callbacks, metrics, models, train
+from bbn_tf.errors import UserError
+from bbn_tf.evaluate import Evaluator
+from bbn_tf.run_folder import RunFolder
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def history(config):
+    return RunFolder(config.model_dir).read_history()
+
+
+def weights(config):
+    """Saved weights, float64 vector."""
+    model = keras.models.load_model(RunFolder(config.model_dir).model_file)
+    return np.concatenate([np.ravel(keras.ops.convert_to_numpy(w)) for w in model.weights]).astype(np.float64)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """One run of three epochs, looked at by several tests: (config, metrics)."""
+    from bbn_tf.config import Config
+
+    config = Config(
+        backbone="resnet8", epochs=3, lr_milestones=(2,), lr_factor=0.1, warmup_epochs=1, global_batch_size=32,
+        num_devices=1, eval_every=2, model_dir=str(tmp_path_factory.mktemp("trained") / "run"),
+    )  # fmt: skip
+    return config, train.train_and_evaluate(config)
+
+
+def test_run_folder_and_figures(trained):
+    config, figures = trained
+    run = RunFolder(config.model_dir)
+    assert json.loads(run.metrics_file.read_text()) == figures
+    expected = {"top1_error", "many_error", "medium_error", "few_error", "per_class_error", "class_counts", "epoch",
+                "num_train", "seconds", "conventional_error", "rebalancing_error"}  # fmt: skip
+    assert expected <= set(figures)
+    assert (figures["epoch"], figures["num_train"], figures["evaluated_on"]) == (3, 305, "test")
+    assert len(figures["per_class_error"]) == 10
+    # 60 test images a class: the mean over the classes is the error over the images; groups by training images.
+    assert figures["top1_error"] == pytest.approx(np.mean(figures["per_class_error"]))
+    assert figures["few_error"] == pytest.approx(np.mean(figures["per_class_error"][4:]))
+    assert figures["medium_error"] == pytest.approx(np.mean(figures["per_class_error"][1:4]))
+    assert figures["many_error"] == pytest.approx(figures["per_class_error"][0])
+    assert [name for _, name in run.checkpoint_files()] == [
+        run.checkpoints / f"epoch-000{epoch}.weights.h5" for epoch in (3, 2)
+    ]
+
+
+def test_history_shows_the_schedules_and_both_parts_of_eq_3(trained):
+    rows = history(trained[0])
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert [float(row["alpha"]) for row in rows] == pytest.approx([1, 1 - 1 / 9, 1 - 4 / 9])
+    assert [float(row["learning_rate"]) for row in rows] == pytest.approx([0.1 / 3, 0.1, 0.01], rel=1e-6)
+    for row in rows:
+        alpha = float(row["alpha"])
+        parts = alpha * float(row["conventional_loss"]) + (1 - alpha) * float(row["rebalancing_loss"])
+        assert float(row["loss"]) == pytest.approx(parts, rel=1e-4)
+    assert [bool(row["top1_error"]) for row in rows] == [False, True, True]  # every second epoch and the last
+    assert float(rows[-1]["top1_error"]) == pytest.approx(trained[1]["top1_error"])
+
+
+def test_errors_are_those_of_the_saved_model_at_each_alpha(trained):
+    """From the training view of the model: both images the same, alpha set by hand, in NumPy."""
+    config, figures = trained
+    model = train.load_model(RunFolder(config.model_dir))
+    data = train.load_dataset(config)
+    images = ((data.eval_images / 255 - np.array(data.mean)) / np.array(data.std)).astype("float32")
+    features = keras.Model(model.inputs[0], models.branch_features(model, model.inputs[0])).predict(images, verbose=0)
+    classifier = model.get_layer("classifier")
+    kernels = [keras.ops.convert_to_numpy(w) for w in (classifier.conventional_kernel, classifier.rebalancing_kernel)]
+    for name, alpha in {"top1_error": 0.5, "conventional_error": 1, "rebalancing_error": 0}.items():
+        logits = 2 * alpha * features[0] @ kernels[0] + 2 * (1 - alpha) * features[1] @ kernels[1]
+        predicted = np.argmax(logits + keras.ops.convert_to_numpy(classifier.bias), axis=1)
+        # One image may change sides at a near tie.
+        assert 100 * np.mean(predicted != data.eval_labels) == pytest.approx(figures[name], abs=0.2)
+
+
+def test_training_learns(make_config):
+    figures = train.train_and_evaluate(make_config(model="plain", epochs=5, lr_milestones=(4,), imbalance_factor=2.0))
+    assert figures["top1_error"] < 60  # chance is 90
+
+
+@pytest.mark.parametrize("settings", [{"model": "plain"}, {"model": "plain", "sampler": "balanced"}])
+def test_plain_model(make_config, settings):
+    figures = train.train_and_evaluate(make_config(epochs=1, lr_milestones=(), **settings))
+    assert "conventional_error" not in figures and 0 <= figures["top1_error"] <= 100
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"adaptor": "beta"},
+        {"adaptor": "equal", "sampler": "balanced"},
+        {"feature_convention": "paper", "augment": "none", "nesterov": False},
+        {"mixed_precision": True, "weight_decay": 0.0, "imbalance_profile": "step", "imbalance_factor": 10.0},
+    ],
+)
+def test_every_setting_trains(make_config, settings):
+    config = make_config(epochs=1, lr_milestones=(), **settings)
+    assert 0 <= train.train_and_evaluate(config)["top1_error"] <= 100
+    assert np.isfinite(weights(config)).all()
+
+
+def test_beta_alpha_is_drawn_every_step(make_config):
+    config = make_config(adaptor="beta", epochs=2, lr_milestones=())
+    train.train_and_evaluate(config)
+    rng = [np.random.default_rng((0, 1, step)).beta(0.2, 0.2) for step in range(9)]
+    assert float(history(config)[1]["alpha"]) == pytest.approx(np.mean(rng))
+
+
+def test_validation_figures_are_of_the_held_out_part(make_config):
+    config = make_config(validation_fraction=0.2, epochs=1, lr_milestones=())
+    figures = train.train_and_evaluate(config)
+    assert (figures["num_train"], figures["num_eval"], figures["evaluated_on"]) == (243, 62, "validation")
+    assert figures["class_counts"] == [88, 57, 37, 23, 15, 10, 6, 4, 2, 1]
+
+
+def test_two_replicas_equal_one_device(make_config, tmp_path, monkeypatch):
+    """MirroredStrategy on two logical CPU devices, BatchNorm over both, against one device: every number.
+
+    In float64: in float32 rounding alone moves BatchNorm's beta, which starts at zero, by a hundredth.
+    """
+
+    def build_model(config, dataset):
+        return models.build_bbn("resnet8", dataset.input_shape, 10, dtype="float64", synchronized=True)
+
+    monkeypatch.setattr(train, "build_model", build_model)
+    results = []
+    for devices in (1, 2):
+        config = make_config(num_devices=devices, sync_batch_norm=True, model_dir=str(tmp_path / str(devices)),
+                             epochs=2, lr_milestones=(), global_batch_size=100)  # fmt: skip
+        train.train_and_evaluate(config)
+        rows = [[float(row[name]) for name in ("loss", "conventional_loss", "rebalancing_loss")]
+                for row in history(config)]  # fmt: skip
+        model = train.load_model(RunFolder(config.model_dir))
+        results.append((rows, [keras.ops.convert_to_numpy(w) for w in model.weights]))
+    np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5)  # fit()'s losses are float32
+    for one, two in zip(results[0][1], results[1][1], strict=True):
+        assert np.linalg.norm(one - two) <= 1e-4 * np.linalg.norm(one)
+
+
+def test_replicas_without_sync_keep_statistics_of_their_own(make_config, tmp_path):
+    losses = []
+    for sync in (True, False):
+        config = make_config(num_devices=2, sync_batch_norm=sync, model_dir=str(tmp_path / str(sync)), epochs=1,
+                             lr_milestones=(), global_batch_size=100)  # fmt: skip
+        train.train_and_evaluate(config)
+        losses.append(float(history(config)[0]["loss"]))
+    assert losses[0] != losses[1] and losses[0] == pytest.approx(losses[1], rel=0.2)
+
+
+def test_batch_that_replicas_cannot_share(make_config):
+    with pytest.raises(UserError, match=r"^--global_batch_size=31: must be divisible by 2, the number of replicas"):
+        train.train_and_evaluate(make_config(num_devices=2, global_batch_size=31))
+
+
+class Killed(Exception):
+    pass
+
+
+def test_resumed_run_equals_the_uninterrupted_one(trained, make_config, monkeypatch):
+    """Stopped in the middle of the third epoch; the second checkpoint is all that is left."""
+    config = make_config(lr_factor=0.1, eval_every=2)
+
+    def kill(self, batch, logs=None):
+        if self.epoch == 2 and batch == 4:
+            raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(callbacks.StopOnNonFiniteLoss, "on_train_batch_end", kill)
+        train.train_and_evaluate(config)
+    train.train_and_evaluate(config)
+    losses = [[float(row["loss"]) for row in history(c)] for c in (config, trained[0])]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+    np.testing.assert_allclose(weights(config), weights(trained[0]), rtol=1e-3, atol=1e-5)
+
+
+def test_damaged_checkpoint_is_reported_and_the_one_before_used(make_config, capsys):
+    config = make_config()
+    train.train_and_evaluate(config)
+    run = RunFolder(config.model_dir)
+    run.metrics_file.unlink()
+    newest = run.checkpoint_files()[0][1]
+    newest.write_bytes(newest.read_bytes()[:1000])
+    train.train_and_evaluate(config)
+    captured = capsys.readouterr()
+    assert f"{newest}: damaged" in captured.err
+    assert "epochs 3 to 3" in captured.out
+
+
+def test_diverged_training_names_epoch_and_step(make_config):
+    config = make_config(learning_rate=1e30, warmup_epochs=0)
+    with pytest.raises(UserError, match=r"^loss is (nan|inf) in epoch 1, step \d+: training diverged"):
+        train.train_and_evaluate(config)
+    assert not RunFolder(config.model_dir).metrics_file.exists()
+
+
+def test_evaluator_counts_by_class(make_config):
+    """A model that always says 3."""
+    data = train.load_dataset(make_config())
+    image = keras.Input(data.input_shape)
+    logits = keras.layers.Lambda(lambda x: keras.ops.one_hot(3 + 0 * keras.ops.cast(x[:, 0, 0, 0], "int32"), 10))(image)
+    figures = Evaluator(keras.Model(image, logits), data)()
+    assert figures["per_class_error"] == [100.0] * 3 + [0.0] + [100.0] * 6
+    assert figures["top1_error"] == pytest.approx(90)
+    assert figures["few_error"] == 100 and figures["medium_error"] == pytest.approx(200 / 3)
+    assert metrics.top1_error(np.eye(10)) == 0
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed")
+def test_jax_backend_trains_to_the_same_losses(trained, tmp_path):
+    """Both backends go on from the same checkpoint: the next epoch's losses and figures agree."""
+    config, _ = trained
+    losses, errors = [], []
+    for backend in ("tensorflow", "jax"):
+        folder = tmp_path / backend
+        shutil.copytree(config.model_dir, folder)
+        run = RunFolder(folder)
+        for file in (run.metrics_file, run.model_file, run.checkpoint_files()[0][1]):
+            file.unlink()
+        process = subprocess.run(
+            [sys.executable, ROOT / "main.py", f"--flagfile={run.flags_file}", f"--model_dir={folder}",
+             "--num_devices=1"],
+            env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
+        assert process.returncode == 0, process.stderr
+        assert "epochs 3 to 3" in process.stdout
+        row = run.read_history()[2]
+        losses.append([float(row[name]) for name in ("loss", "conventional_loss", "rebalancing_loss")])
+        errors.append(run.read_metrics()["top1_error"])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=2e-3)
+    assert errors[1] == pytest.approx(errors[0], abs=2)
