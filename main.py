@@ -30,9 +30,9 @@ def main(argv):
         run(config)
     except UserError as error:
         sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print(f"\nstopped; the same command goes on after the last finished epoch in {config.model_dir}")
-        sys.exit(130)
+        sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
 
 
 def run(config):
@@ -48,7 +48,7 @@ def run(config):
 
 
 def interrupt(signum, frame):
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt(signum)
 
 
 if __name__ == "__main__":

@@ -110,8 +110,10 @@ class WriteHistory(keras.callbacks.Callback):
         self.start = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        row = {"epoch": epoch + 1, **dict.fromkeys(self.columns, ""), **logs}
-        self.run.append_history({**row, "seconds": round(time.perf_counter() - self.start, 2)})
+        every_epoch = {name: value for name, value in logs.items() if name not in self.columns}
+        some_epochs = {name: logs.get(name, "") for name in self.columns}
+        seconds = round(time.perf_counter() - self.start, 2)
+        self.run.append_history({"epoch": epoch + 1, **every_epoch, **some_epochs, "seconds": seconds})
 
 
 class Checkpoint(keras.callbacks.Callback):

@@ -90,7 +90,7 @@ def test_train_stop_go_on_evaluate(tmp_path):
         time.sleep(0.02)
     process.terminate()
     stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130, stderr
+    assert process.returncode == 143, stderr
     assert "the same command goes on" in stdout and "Traceback" not in stderr
     assert not (tmp_path / "metrics.json").exists()
 
