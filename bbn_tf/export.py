@@ -61,9 +61,7 @@ class Serving:
         return {"probabilities": probabilities, "class_id": tf.argmax(probabilities, axis=-1)}
 
     def _decode(self, content):
-        image = tf.io.decode_image(content, channels=3, expand_animations=False)
-        image.set_shape([None, None, 3])
-        return self._resize(image[None])[0]
+        return self._resize(decode(content)[None])[0]
 
     def _resize(self, images):
         """[B, H', W', 3] -> float32 [B, H, W, 3]; antialiased, since photos are much larger than 32x32."""
@@ -77,6 +75,12 @@ class Serving:
 
     def _with_names(self, outputs):
         return {**outputs, "class_name": tf.gather(tf.constant(self.facts["class_names"]), outputs["class_id"])}
+
+
+def decode(content):
+    """A file's content, scalar string -> uint8 [H, W, 3]; raises tf.errors.InvalidArgumentError."""
+    image = tf.io.decode_image(content, channels=3, expand_animations=False)
+    return tf.ensure_shape(image, [None, None, 3])
 
 
 def export(config):

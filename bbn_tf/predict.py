@@ -2,6 +2,7 @@
 
 import csv
 import pathlib
+import re
 import sys
 import tempfile
 
@@ -121,15 +122,22 @@ def classify_batch(files, classify):
         return [(path, row, "") for path, row in zip(files, classify([f.read_bytes() for f in files]), strict=True)]
     except (OSError, tf.errors.InvalidArgumentError) as error:
         if len(files) == 1:
-            return [(files[0], None, reason(error))]
+            return [(files[0], None, reason(files[0], error))]
     return [result for path in files for result in classify_batch([path], classify)]
 
 
-def reason(error):
-    """One line of why a file can't be read."""
+def reason(path, error):
+    """One line of why a file can't be read.
+
+    It is decoded once more, alone: from inside a graph TensorFlow's message has the line somewhere in pages.
+    """
     if isinstance(error, OSError):
         return f"can't be read: {error.strerror}"
-    return f"can't be decoded: {error.message}"
+    try:
+        export.decode(path.read_bytes())
+    except tf.errors.InvalidArgumentError as alone:
+        error = alone
+    return "can't be decoded: " + " ".join(re.sub(r"{{.*?}}|\[Op:.*?\]", "", error.message).split())
 
 
 def open_csv(path):
