@@ -218,7 +218,7 @@ def run_onnx(path, images):
 
 
 @pytest.mark.filterwarnings(r"ignore:\s+Warning. tf.lite.Interpreter is deprecated:UserWarning")
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["bbn", "mixed"])
 @pytest.mark.parametrize(
     ("name", "file", "run"), [("litert", "model.tflite", run_litert), ("onnx", "model.onnx", run_onnx)]
 )
