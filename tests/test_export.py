@@ -83,6 +83,19 @@ def test_saved_model_answers_as_the_model_predicts(kind, exported):
             ]
 
 
+def test_alpha_is_half_whatever_the_weight_holds(exported):
+    """Logits at alpha 1/2 are the mean of the two branches' own."""
+    config, folder = exported("bbn")
+    model = train.load_model(RunFolder(config.model_dir))
+    assert float(model.alpha) == pytest.approx(0.1)
+    branches = models.inference_model(model, {"conventional": 1.0, "rebalancing": 0.0})
+    facts = read_export_facts(folder)
+    logits = branches(input_pipeline.normalise(IMAGES, facts["mean"], facts["std"]), training=False)
+    expected = tf.nn.softmax((logits["conventional"] + logits["rebalancing"]) / 2)
+    output = tf.saved_model.load(folder).signatures["serving_default"](image=tf.constant(IMAGES))
+    np.testing.assert_allclose(output["probabilities"], expected, atol=TOLERANCE)
+
+
 @pytest.mark.parametrize(("kind", "convolutions"), [("bbn", 9), ("plain", 7)])
 def test_the_trunk_is_in_the_graph_once(kind, convolutions, exported):
     """ResNet-8: the stem, two blocks of two, and a last block of two in each branch."""

@@ -2,6 +2,8 @@ import csv
 import dataclasses
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -106,6 +108,17 @@ def test_unreadable_files_cost_their_own_row_only(batch, make, exported, folder,
     }
     assert all(row["class"] == "" and row["probability"] == "" for row in rows.values() if row["error"])
     assert all(row["class"] != "" for row in rows.values() if not row["error"])
+
+
+def test_the_program_ends_with_status_1_and_one_line(exported, folder, tmp_path):
+    (folder / "bad.png").write_bytes(b"no image")
+    output = tmp_path / "out.csv"
+    flags = ["--mode=predict", f"--model_dir={exported}", f"--images={folder}", f"--output={output}"]
+    command = [sys.executable, pathlib.Path(__file__).parents[1] / "main.py", *flags]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.returncode == 1 and "Traceback" not in process.stderr
+    assert process.stderr.splitlines()[-1].startswith(f"error: --images={folder}: 1 of 4 files can't be read")
+    assert len(output.read_text().splitlines()) == 5
 
 
 def test_a_file_that_vanishes_is_a_row_too(tmp_path):
