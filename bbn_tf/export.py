@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from bbn_tf import input_pipeline, models, train
 from bbn_tf.errors import UserError
-from bbn_tf.run_folder import EXPORT_FACTS, RunFolder, write_json
+from bbn_tf.run_folder import EXPORT_FACTS, TEMPORARY, RunFolder, write_json
 
 PACKAGES = {"onnx": ("tf2onnx", "onnx")}  # format -> what TensorFlow alone lacks for it
 ONNX_OPSET = 17
@@ -163,7 +163,7 @@ class building_folder:  # noqa: N801  (a context manager, used like a function)
     def __enter__(self):
         try:
             self.exports.mkdir(parents=True, exist_ok=True)
-            self.path = pathlib.Path(tempfile.mkdtemp(prefix=".tmp-", dir=self.exports))
+            self.path = pathlib.Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=self.exports))
         except OSError as error:
             raise UserError(f"{self.exports}: can't be written to ({error.strerror or error})") from error
         return self.path
