@@ -37,7 +37,7 @@ def main(argv):
 
 def run(config):
     logging.set_verbosity(logging.WARNING)  # TensorFlow's and TFDS's notes of what they do go through absl
-    from bbn_tf import report, train  # only now: TensorFlow takes seconds to import
+    from bbn_tf import export, predict, report, train  # only now: TensorFlow takes seconds to import
 
     if config.mode == "train":
         report.print_figures(train.train_and_evaluate(config))
@@ -45,6 +45,10 @@ def run(config):
         report.print_figures(train.evaluate_saved(config))
     elif config.mode == "compare":
         report.compare(config, train.train_and_evaluate)
+    elif config.mode == "export":
+        export.export(config)
+    elif config.mode == "predict":
+        predict.predict(config)
 
 
 def interrupt(signum, frame):

@@ -11,11 +11,22 @@ from absl import flags
 from bbn_tf import adaptors, datasets, long_tail, samplers
 from bbn_tf.backbones import BACKBONES
 from bbn_tf.errors import UserError
-from bbn_tf.run_folder import RunFolder
+from bbn_tf.run_folder import RunFolder, read_export_facts
 
-MODES = ("train", "evaluate", "compare")
+MODES = ("train", "evaluate", "compare", "export", "predict")
+FINISHED_RUN_MODES = ("evaluate", "export", "predict")  # take their settings from the run
 MODELS = ("bbn", "plain")
-NOT_SETTINGS = {"mode", "model_dir", "overwrite", "data_dir", "num_devices"}  # may differ when a run goes on
+EXPORT_FORMATS = ("saved_model", "litert", "onnx")
+# May differ when a run goes on:
+NOT_SETTINGS = {"mode", "model_dir", "overwrite", "data_dir", "num_devices", "images", "output", "export_formats"}
+ONLY_IN = {  # flag -> the modes in which it means anything; flags not listed: in all that train
+    "overwrite": ("train", "compare", "predict"),
+    "data_dir": ("train", "evaluate", "compare"),
+    "num_devices": ("train", "evaluate", "compare"),
+    "images": ("predict",),
+    "output": ("predict",),
+    "export_formats": ("export",),
+}
 
 
 def _setting(default, help_text, choices=None):
@@ -34,9 +45,16 @@ class Config:
 
     mode: str = _setting("train", "What to do. train: train (or go on) and evaluate. evaluate: evaluate the "
                          "trained model of --model_dir. compare: train BBN and the plain network with the same "
-                         "settings, print a table and draw a picture.", MODES)  # fmt: skip
-    model_dir: str | None = _setting(None, "Folder of the run. Default: saved_models/<name from the settings>.")
-    overwrite: bool = _setting(False, "Delete an earlier run in --model_dir and start anew.")
+                         "settings, print a table and draw a picture. export: write that model to "
+                         "MODEL_DIR/export/<next number> for serving. predict: classify image files.",
+                         MODES)  # fmt: skip
+    model_dir: str | None = _setting(None, "Folder of the run. Default: saved_models/<name from the settings>. "
+                                     "predict: or of an exported SavedModel.")  # fmt: skip
+    overwrite: bool = _setting(False, "Delete an earlier run in --model_dir and start anew; predict: replace --output.")
+    images: str | None = _setting(None, "predict: an image file, or a folder searched through all its levels.")
+    output: str = _setting("predictions.csv", "predict: the CSV file to write.")
+    export_formats: tuple[str, ...] = _setting(("saved_model",), "export: what to write, separated by commas, of "
+                                               f"{', '.join(EXPORT_FORMATS)}.")  # fmt: skip
 
     dataset: str = _setting("digits_lt", "Data set.", tuple(datasets.DATASETS))
     data_dir: str | None = _setting(None, "TFDS's data folder. Default: TFDS's own (~/tensorflow_datasets).")
@@ -97,6 +115,7 @@ class Config:
         if self.model_dir is None:
             object.__setattr__(self, "model_dir", os.path.join("saved_models", self._name()))
         self._check("model_dir", self.model_dir != "", "must not be empty")
+        self._check_files()
 
     def _check_ranges(self):
         self._check("imbalance_factor", self.imbalance_factor >= 1, "must be at least 1 (it is N_max / N_min)")
@@ -116,6 +135,13 @@ class Config:
         self._check("lr_milestones", ascending, "must ascend")
         inside = all(1 <= milestone < self.epochs for milestone in self.lr_milestones)
         self._check("lr_milestones", inside, f"must be at least 1 and below --epochs={self.epochs}")
+
+    def _check_files(self):
+        if self.mode == "predict" and not self.images:
+            raise UserError("--mode=predict: needs --images, an image file or a folder of them")
+        self._check("output", self.output != "", "must not be empty")
+        known = self.export_formats and set(self.export_formats) <= set(EXPORT_FORMATS)
+        self._check("export_formats", known, f"must be of {', '.join(EXPORT_FORMATS)}, separated by commas")
 
     def _check(self, name, condition, rule):
         if not condition:
@@ -185,11 +211,15 @@ def from_flags(values):
     """
     given = {field.name: values[field.name] for field in dataclasses.fields(Config)}
     chosen = {name: _parse(name, flag.value) for name, flag in given.items()}
-    if chosen["mode"] != "evaluate":
+    for name, modes in ONLY_IN.items():
+        if given[name].present and chosen["mode"] not in modes:
+            raise UserError(f"--{name}: has no meaning with --mode={chosen['mode']}, only with {', '.join(modes)}")
+    if chosen["mode"] not in FINISHED_RUN_MODES:
         return Config(**chosen)
     if not chosen["model_dir"]:
         raise UserError(f"--mode={chosen['mode']}: needs --model_dir, the folder of a run")
-    recorded = RunFolder(chosen["model_dir"]).read_settings()
+    exported = read_export_facts(chosen["model_dir"]) if chosen["mode"] == "predict" else None
+    recorded = exported["settings"] if exported else RunFolder(chosen["model_dir"]).read_settings()
     for name, flag in given.items():
         if flag.present and name not in NOT_SETTINGS:
             raise UserError(f"--{name}: has no meaning with --mode={chosen['mode']}, which takes it from the run")
@@ -206,7 +236,7 @@ def _parse(name, value):
     try:
         if typing.get_origin(kind) is tuple:
             parts = value.split(",") if isinstance(value, str) else value
-            return tuple(int(part) for part in parts if part != "")
+            return tuple(typing.get_args(kind)[0](part) for part in parts if part != "")
         if isinstance(value, str) and kind is bool:
             return {"True": True, "False": False}[value]
         return kind(value) if isinstance(value, str) else value

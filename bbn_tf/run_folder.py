@@ -39,6 +39,31 @@ def write_json(path, content):
         temporary.write_text(json.dumps(content, indent=2) + "\n")
 
 
+# In a SavedModel `assets.extra` is for whoever deploys it: TensorFlow and TensorFlow Serving read nothing there
+# but files of their own names, and it travels with the folder.
+EXPORT_FACTS = os.path.join("assets.extra", "run.json")
+
+
+def read_export_facts(path):
+    """What `bbn_tf.export` recorded beside the SavedModel in `path`, dict; None if there is no SavedModel.
+
+    Raises:
+        UserError: a SavedModel that was exported by something else, or is damaged.
+    """
+    path = pathlib.Path(path)
+    if not (path / "saved_model.pb").is_file():
+        return None
+    try:
+        facts = json.loads((path / EXPORT_FACTS).read_text())
+        facts["settings"].items(), facts["class_names"][0]  # the least it must hold
+        return facts
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise UserError(
+            f"--model_dir={path}: its {EXPORT_FACTS} can't be read ({type(error).__name__}); name a folder that "
+            "--mode=export wrote"
+        ) from error
+
+
 class RunFolder:
     """Paths and state of one run: `flags.txt`, `metrics.json`, `history.csv`, `model.keras`, `checkpoint/`."""
 
@@ -49,6 +74,7 @@ class RunFolder:
         self.history_file = self.path / "history.csv"
         self.model_file = self.path / "model.keras"
         self.checkpoints = self.path / "checkpoint"
+        self.exports = self.path / "export"
 
     def prepare(self, settings, overwrite):
         """Makes the folder this run's, or finds that it is.

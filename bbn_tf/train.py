@@ -218,6 +218,8 @@ def write_metrics(config, run, dataset, figures, seconds):
         **figures,
         "class_counts": dataset.class_counts.tolist(),
         "class_names": list(dataset.class_names),
+        "mean": list(dataset.mean),  # with "std" what an exported model needs to know of the data
+        "std": list(dataset.std),
         "epoch": config.epochs,
         "num_train": len(dataset.train_labels),
         "num_eval": len(dataset.eval_labels),

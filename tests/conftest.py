@@ -27,3 +27,33 @@ def make_config(tmp_path):
         return Config(**{**tiny, **settings})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory):
+    """Function (**settings) -> `Config` of a finished run on the digits, made in a second: it was not trained."""
+    import functools
+
+    import keras
+
+    from bbn_tf import evaluate, train
+    from bbn_tf.config import Config
+    from bbn_tf.run_folder import RunFolder
+
+    @functools.cache
+    def make(**settings):
+        folder = str(tmp_path_factory.mktemp("run") / "run")
+        config = Config(backbone="resnet8", epochs=1, lr_milestones=(), warmup_epochs=0, model_dir=folder, **settings)
+        run, dataset = RunFolder(folder), train.load_dataset(config)
+        run.prepare(config.settings(), overwrite=False)
+        keras.utils.set_random_seed(0)
+        model = train.build_model(config, dataset)
+        images = dataset.train_images[:64] / 100.0
+        model((images, images) if config.model == "bbn" else images, training=True)  # moves BatchNorm's statistics
+        if config.model == "bbn":
+            model.alpha.assign(0.1)  # as some epoch may leave it: inference must not look at it
+        model.save(run.model_file)
+        train.write_metrics(config, run, dataset, evaluate.Evaluator(model, dataset)(), seconds=1.0)
+        return config
+
+    return make
