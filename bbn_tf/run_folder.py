@@ -40,6 +40,7 @@ class RunFolder:
         self.history_file = self.path / "history.csv"
         self.model_file = self.path / "model.keras"
         self.checkpoints = self.path / "checkpoint"
+        self.tensorboard = self.path / "tensorboard"
 
     def prepare(self, settings, overwrite):
         """Makes the folder this run's, or finds that it is.
@@ -71,7 +72,7 @@ class RunFolder:
     def _clear(self):
         for file in (self.metrics_file, self.history_file, self.model_file, self.flags_file):
             file.unlink(missing_ok=True)
-        for folder in (self.checkpoints, self.path / "tensorboard"):
+        for folder in (self.checkpoints, self.tensorboard):
             shutil.rmtree(folder, ignore_errors=True)
 
     def _refuse_other_settings(self, settings):
