@@ -39,7 +39,7 @@ def norm_profile(norms, class_names, class_counts, title):
     axes.set(xlabel="class, head to tail" + _counts_note(order), ylabel="l2 norm of the class's weights",
              title=title, ylim=(0, None))  # fmt: skip
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower left")
+    figure.legend(loc="outside lower center", ncols=len(norms))  # clear of the lines, wherever they run
     return _pixels(figure)
 
 
@@ -84,7 +84,7 @@ def image_sheet(images, labels, class_names, title, columns=8):
     step = (round(1.35 * height), round(1.1 * width))  # room for the name and between columns
     rows = -(-count // columns)
     sheet = np.full((rows * step[0], columns * step[1], 3), 255, np.uint8)
-    figure, axes = _figure((7, 0.5 + 7 * sheet.shape[0] / sheet.shape[1]))
+    figure, axes = _figure((7, 0.35 + 7 * sheet.shape[0] / sheet.shape[1]))
     for i, (image, label) in enumerate(zip(images, labels, strict=True)):
         top, left = step[0] * (i // columns), step[1] * (i % columns)
         sheet[top : top + height, left : left + width] = image
