@@ -30,7 +30,7 @@ def norm_profile(norms, class_names, class_counts, title):
     Returns:
         uint8 [height, width, 3].
     """
-    figure, axes = _figure((7, 4))
+    figure, axes = _figure(0.6)
     order = head_to_tail(class_counts)
     for (label, values), (colour, marker) in zip(norms.items(), LINES, strict=False):
         label = f"{label}: standard deviation {np.std(values):.3f}"
@@ -53,7 +53,7 @@ def confusion_picture(confusion, class_names, class_counts, title):
     Returns:
         uint8 [height, width, 3].
     """
-    figure, axes = _figure((7, 6))
+    figure, axes = _figure(0.88)
     order = head_to_tail(class_counts)
     rows = np.asarray(confusion, np.float64)[np.ix_(order, order)]
     percent = 100 * rows / np.maximum(rows.sum(axis=1, keepdims=True), 1)
@@ -84,20 +84,21 @@ def image_sheet(images, labels, class_names, title, columns=8):
     step = (round(1.35 * height), round(1.1 * width))  # room for the name and between columns
     rows = -(-count // columns)
     sheet = np.full((rows * step[0], columns * step[1], 3), 255, np.uint8)
-    figure, axes = _figure((7, 0.35 + 7 * sheet.shape[0] / sheet.shape[1]))
+    figure, axes = _figure(0.05 + sheet.shape[0] / sheet.shape[1])
     for i, (image, label) in enumerate(zip(images, labels, strict=True)):
         top, left = step[0] * (i // columns), step[1] * (i % columns)
         sheet[top : top + height, left : left + width] = image
         axes.text(left + width / 2, top + 1.03 * height, class_names[label][:NAME_LENGTH], ha="center", va="top",
-                  fontsize=8)  # fmt: skip
+                  fontsize=7)  # fmt: skip
     axes.imshow(sheet)
     axes.set(title=title)
     axes.set_axis_off()
     return _pixels(figure)
 
 
-def _figure(size):
-    figure = Figure(figsize=size, dpi=100, layout="constrained")
+def _figure(aspect):
+    """(figure, axes) of 700 pixels times `aspect`, with text that is legible in TensorBoard's small cards."""
+    figure = Figure(figsize=(5, 5 * aspect), dpi=140, layout="constrained")
     return figure, figure.subplots()
 
 
@@ -120,4 +121,4 @@ def _write_cells(axes, percent):
     for (row, column), value in np.ndenumerate(percent):
         if value >= 0.5:
             colour = "black" if value > 50 else "white"
-            axes.text(column, row, f"{value:.0f}", ha="center", va="center", color=colour, fontsize=8)
+            axes.text(column, row, f"{value:.0f}", ha="center", va="center", color=colour, fontsize=7)

@@ -21,7 +21,7 @@ CLASSIFIERS = {
     "rebalancing_kernel": "W_r (re-balancing)",
     "kernel": "W (its one classifier)",
 }
-STREAMS = {1: ("input",), 2: ("input/conventional", "input/rebalancing")}
+STREAMS = {1: ("input",), 2: ("conventional input", "rebalancing input")}
 
 
 class EventLog:
@@ -133,13 +133,14 @@ class WriteSummaries(keras.callbacks.Callback):
 
     def _summarise_start(self):
         tf.summary.text("flags", "\n".join(f"    --{name}={text}" for name, text in self.flags.items()))
-        hparams_api.hparams(self.hyperparameters)
+        hparams_api.hparams(self.hyperparameters, trial_id=self.flags["model_dir"])
         batches = self.first_batches()
         self.images_a_step = sum(len(labels) for _, labels in batches)
-        for tag, (images, labels) in zip(STREAMS[len(batches)], batches, strict=True):
+        for stream, (images, labels) in zip(STREAMS[len(batches)], batches, strict=True):
             seen = denormalise(images[:SHEET_IMAGES], self.dataset.mean, self.dataset.std)
-            title = f"{tag.removeprefix('input/')} stream, first images of epoch 1, as the network sees them"
-            _image(tag, pictures.image_sheet(seen, labels[:SHEET_IMAGES], self.dataset.class_names, title))
+            title = f"{stream}: the first images of epoch 1"
+            sheet = pictures.image_sheet(seen, labels[:SHEET_IMAGES], self.dataset.class_names, title)
+            _picture(stream.replace(" ", "_"), sheet)
 
     def _summarise_epoch(self, figures, epochs_done):
         for name, value in figures.items():
@@ -147,9 +148,9 @@ class WriteSummaries(keras.callbacks.Callback):
         if "top1_error" in figures:
             classes = (self.dataset.class_names, self.dataset.class_counts)
             title = f"Classifier weights after epoch {epochs_done}"
-            _image("classifier_norms", pictures.norm_profile(classifier_norms(self.model), *classes, title))
+            _picture("classifier_norms", pictures.norm_profile(classifier_norms(self.model), *classes, title))
             title = f"After epoch {epochs_done}: top-1 error {figures['top1_error']:.2f} %"
-            _image("confusion", pictures.confusion_picture(self.evaluate.confusion, *classes, title))
+            _picture("confusion", pictures.confusion_picture(self.evaluate.confusion, *classes, title))
 
 
 def scalar_tag(name):
@@ -160,7 +161,7 @@ def scalar_tag(name):
 
 def classifier_norms(model):
     """dict label -> float [C]: the l2 norm of each class's weights, of both classifiers or of the only one."""
-    kernels = {w.name: keras.ops.convert_to_numpy(w) for w in model.get_layer("classifier").trainable_weights}
+    kernels = {w.name: keras.ops.convert_to_numpy(w.value) for w in model.get_layer("classifier").trainable_weights}
     return {CLASSIFIERS[name]: np.linalg.norm(w, axis=0) for name, w in kernels.items() if name in CLASSIFIERS}
 
 
@@ -170,8 +171,8 @@ def denormalise(images, mean, std):
     return np.uint8(np.rint(255 * np.clip(scaled, 0, 1)))
 
 
-def _image(tag, pixels):
-    tf.summary.image(tag, pixels[None])
+def _picture(name, pixels):
+    tf.summary.image(f"pictures/{name}", pixels[None])
 
 
 class Profile(keras.callbacks.Callback):
