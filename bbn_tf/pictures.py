@@ -30,16 +30,16 @@ def norm_profile(norms, class_names, class_counts, title):
     Returns:
         uint8 [height, width, 3].
     """
-    figure, axes = _figure(0.6)
+    figure, axes = _figure(0.8)
     order = head_to_tail(class_counts)
     for (label, values), (colour, marker) in zip(norms.items(), LINES, strict=False):
         label = f"{label}: standard deviation {np.std(values):.3f}"
         axes.plot(np.asarray(values)[order], color=colour, marker=marker, markersize=4, label=label)
-    _class_ticks(axes.xaxis, [f"{class_names[i]}\n{class_counts[i]}" for i in order])
-    axes.set(xlabel="class, head to tail" + _counts_note(order), ylabel="l2 norm of the class's weights",
+    _class_ticks(axes.xaxis, [f"{class_names[i][:NAME_LENGTH]}\n{class_counts[i]}" for i in order])
+    axes.set(xlabel="class, head to tail" + _counts_note(order), ylabel="l2 norm of its weights",
              title=title, ylim=(0, None))  # fmt: skip
     axes.grid(alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=len(norms))  # clear of the lines, wherever they run
+    figure.legend(loc="outside lower center")  # clear of the lines, wherever they run
     return _pixels(figure)
 
 
@@ -63,7 +63,6 @@ def confusion_picture(confusion, class_names, class_counts, title):
         _class_ticks(axis, [class_names[i][:NAME_LENGTH] for i in order])
     axes.set(xlabel="predicted class, head to tail", ylabel="true class, head to tail", title=title)
     if len(order) <= MOST_NAMED:
-        axes.tick_params(axis="x", labelrotation=90 if max(map(len, class_names)) > 3 else 0)
         _write_cells(axes, percent)
     return _pixels(figure)
 
@@ -109,8 +108,11 @@ def _pixels(figure):
 
 
 def _class_ticks(axis, texts):
+    """Names the classes if there are few; upright where they would run into each other."""
     if len(texts) <= MOST_NAMED:
-        axis.set_ticks(range(len(texts)), texts)
+        longest = max(map(len, "\n".join(texts).split("\n")))
+        crowded = axis.axis_name == "x" and len(texts) * longest > 60
+        axis.set_ticks(range(len(texts)), texts, rotation=90 if crowded else 0)
 
 
 def _counts_note(order):

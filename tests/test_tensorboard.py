@@ -112,7 +112,7 @@ def test_interrupted_run_of_bbn_has_every_point_once(make_config, monkeypatch):
         "error/top1_error", "error/few_error", "error/conventional_error", "error/rebalancing_error",
         "loss/loss", "loss/conventional_loss", "loss/rebalancing_loss", "training/alpha", "training/learning_rate",
     }  # fmt: skip
-    assert events.images("pictures/classifier_norms")[4].shape == (420, 700, 3)
+    assert events.images("pictures/classifier_norms")[4].shape == (560, 700, 3)
     assert events.images("pictures/confusion")[2].shape == (616, 700, 3)
     for tag in ("pictures/classifier_norms", "pictures/confusion"):
         assert list(events.images(tag)) == [2, 4]
@@ -222,7 +222,7 @@ def test_norm_profile_is_ordered_and_labelled(monkeypatch):
 def test_pictures_of_few_and_many_classes(num_classes):
     names, counts = [f"class {i}" for i in range(num_classes)], np.arange(num_classes, 0, -1)
     norms = {"W_c": np.ones(num_classes), "W_r": np.ones(num_classes)}
-    assert pictures.norm_profile(norms, names, counts, "title").shape == (420, 700, 3)
+    assert pictures.norm_profile(norms, names, counts, "title").shape == (560, 700, 3)
     confusion = np.eye(num_classes, dtype=int)
     assert pictures.confusion_picture(confusion, names, counts, "title").shape == (616, 700, 3)
 
