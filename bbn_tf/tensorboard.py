@@ -161,7 +161,7 @@ def scalar_tag(name):
 
 def classifier_norms(model):
     """dict label -> float [C]: the l2 norm of each class's weights, of both classifiers or of the only one."""
-    kernels = {w.name: keras.ops.convert_to_numpy(w.value) for w in model.get_layer("classifier").trainable_weights}
+    kernels = {w.name: np.asarray(w) for w in model.get_layer("classifier").trainable_weights}
     return {CLASSIFIERS[name]: np.linalg.norm(w, axis=0) for name, w in kernels.items() if name in CLASSIFIERS}
 
 
