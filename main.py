@@ -31,8 +31,11 @@ def main(argv):
     except UserError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt as stop:
-        print(f"\nstopped; the same command goes on after the last finished epoch in {config.model_dir}")
+        print("\nstopped" + GOES_ON.get(flags.FLAGS.mode, ", nothing was written"))
         sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
+
+
+GOES_ON = dict.fromkeys(("train", "compare"), "; finished epochs are saved, the same command goes on after them")
 
 
 def run(config):

@@ -17,12 +17,15 @@ MODES = ("train", "evaluate", "compare", "export", "predict")
 FINISHED_RUN_MODES = ("evaluate", "export", "predict")  # take their settings from the run
 MODELS = ("bbn", "plain")
 EXPORT_FORMATS = ("saved_model", "litert", "onnx")
-# May differ when a run goes on:
-NOT_SETTINGS = {"mode", "model_dir", "overwrite", "data_dir", "num_devices", "images", "output", "export_formats"}
+# May differ when a run goes on.
+NOT_SETTINGS = {
+    "mode", "model_dir", "overwrite", "data_dir", "num_devices", "profile_steps", "images", "output", "export_formats",
+}  # fmt: skip
 ONLY_IN = {  # flag -> the modes in which it means anything; flags not listed: in all that train
     "overwrite": ("train", "compare", "predict"),
     "data_dir": ("train", "evaluate", "compare"),
     "num_devices": ("train", "evaluate", "compare"),
+    "profile_steps": ("train", "compare"),
     "images": ("predict",),
     "output": ("predict",),
     "export_formats": ("export",),
@@ -94,6 +97,8 @@ class Config:
     deterministic: bool = _setting(False, "Slower operations whose results do not depend on timing.")
     eval_every: int = _setting(10, "Evaluate every so many epochs, and after the last; 0: after the last only.")
     num_devices: int = _setting(0, "How many GPUs (without any: CPU devices) to use; 0 for all that are visible.")
+    profile_steps: tuple[int, ...] = _setting((), "START,STOP: write a trace of these steps (from 1, over the whole "
+                                              "run) for TensorBoard; empty for none.")  # fmt: skip
 
     def __post_init__(self):
         defaults = {"feature_convention": "published_code", "sampler": "reversed", "adaptor": "parabolic_decay"}
@@ -135,6 +140,9 @@ class Config:
         self._check("lr_milestones", ascending, "must ascend")
         inside = all(1 <= milestone < self.epochs for milestone in self.lr_milestones)
         self._check("lr_milestones", inside, f"must be at least 1 and below --epochs={self.epochs}")
+        if self.profile_steps:
+            pair = len(self.profile_steps) == 2 and 1 <= self.profile_steps[0] <= self.profile_steps[1]
+            self._check("profile_steps", pair, "must be START,STOP, two step numbers from 1 on, START at most STOP")
 
     def _check_files(self):
         if self.mode == "predict" and not self.images:
@@ -152,10 +160,19 @@ class Config:
         parts += [self.adaptor, f"{self.epochs}epochs", f"seed{self.seed}"]
         return re.sub(r"[^\w.]+", "-", "_".join(part for part in parts if part))
 
+    def all_flags(self):
+        """dict flag name -> text of every flag that has a value."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: _text(value) for name, value in values.items() if value is not None}
+
     def settings(self):
         """dict flag name -> text of everything that makes this run what it is; see `NOT_SETTINGS`."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {k: _text(v) for k, v in values.items() if v is not None and k not in NOT_SETTINGS}
+        return {name: text for name, text in self.all_flags().items() if name not in NOT_SETTINGS}
+
+    def hyperparameters(self):
+        """`settings`, but a bool, number or text each: what TensorBoard compares runs by."""
+        values = {name: (getattr(self, name), text) for name, text in self.settings().items()}
+        return {name: text if isinstance(value, tuple) else value for name, (value, text) in values.items()}
 
     def with_model(self, model, model_dir):
         """The same settings for another model, in another folder; what only one model knows is at its default."""

@@ -19,6 +19,9 @@ class Evaluator:
     Args:
         model: `BBN` or the plain model.
         dataset: `ImageDataset`.
+
+    Attributes:
+        confusion: int64 [C, C] at alpha 0.5, of the last call; see `metrics.confusion_matrix`.
     """
 
     def __init__(self, model, dataset):
@@ -38,6 +41,7 @@ class Evaluator:
             name: metrics.confusion_matrix(labels, np.asarray(classes), num_classes)
             for name, classes in predicted.items()
         }
-        figures = metrics.error_summary(confusions.pop("both"), self.dataset.class_counts)
+        self.confusion = confusions.pop("both")
+        figures = metrics.error_summary(self.confusion, self.dataset.class_counts)
         figures.update({f"{name}_error": metrics.top1_error(matrix) for name, matrix in confusions.items()})
         return figures

@@ -22,16 +22,24 @@ def atomic_path(path):
     path = pathlib.Path(path)
     temporary = path.with_name(f"{TEMPORARY}{path.name}")  # keeps the ending, by which Keras chooses the format
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"{path}: can't be written ({error.strerror or error})") from error
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path):
+    """Turns the system's reason why `path` can't be written (a full disk, a folder gone) into a UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path}: can't be written ({error.strerror or error})") from error
 
 
 def write_json(path, content):
@@ -75,6 +83,7 @@ class RunFolder:
         self.model_file = self.path / "model.keras"
         self.checkpoints = self.path / "checkpoint"
         self.exports = self.path / "export"
+        self.tensorboard = self.path / "tensorboard"
 
     def prepare(self, settings, overwrite):
         """Makes the folder this run's, or finds that it is.
@@ -104,7 +113,7 @@ class RunFolder:
             temporary.write_text("\n".join(lines) + "\n")
 
     def _clear(self):
-        for folder in (self.checkpoints, self.path / "tensorboard"):
+        for folder in (self.checkpoints, self.tensorboard):
             if folder.is_dir():
                 shutil.rmtree(folder)
         for file in (self.metrics_file, self.history_file, self.model_file, self.flags_file):

@@ -8,7 +8,7 @@ import time
 import keras
 import tensorflow as tf
 
-from bbn_tf import adaptors, callbacks, datasets, input_pipeline, lr_schedules, models, optimizers
+from bbn_tf import adaptors, callbacks, datasets, input_pipeline, lr_schedules, models, optimizers, tensorboard
 from bbn_tf.errors import UserError
 from bbn_tf.evaluate import Evaluator
 from bbn_tf.run_folder import RunFolder, atomic_path, write_json
@@ -36,6 +36,9 @@ def train_and_evaluate(config):
             f"--global_batch_size={config.global_batch_size}: must be at most {len(dataset.train_labels)}, the "
             "number of training images"
         )
+    if config.profile_steps and config.profile_steps[1] > steps * config.epochs:
+        shown = ",".join(map(str, config.profile_steps))
+        raise UserError(f"--profile_steps={shown}: must end by {steps * config.epochs}, the run's last step")
     run = RunFolder(config.model_dir)
     run.prepare(config.settings(), config.overwrite)
     if (figures := run.read_metrics()) is not None:
@@ -56,16 +59,7 @@ def train_and_evaluate(config):
     )
     if initial_epoch < config.epochs:
         model.fit(
-            input_pipeline.training_batches(
-                dataset,
-                config.global_batch_size,
-                sampler=config.sampler,
-                paired=config.model == "bbn",
-                augment=config.augment,
-                seed=config.seed,
-                initial_epoch=initial_epoch,
-                epochs=config.epochs,
-            ),
+            training_batches(config, dataset, initial_epoch),
             initial_epoch=initial_epoch,
             epochs=config.epochs,
             steps_per_epoch=steps,
@@ -151,6 +145,19 @@ def load_dataset(config):
     )
 
 
+def training_batches(config, dataset, initial_epoch):
+    return input_pipeline.training_batches(
+        dataset,
+        config.global_batch_size,
+        sampler=config.sampler,
+        paired=config.model == "bbn",
+        augment=config.augment,
+        seed=config.seed,
+        initial_epoch=initial_epoch,
+        epochs=config.epochs,
+    )
+
+
 def build_model(config, dataset):
     options = {
         "dtype": "mixed_bfloat16" if config.mixed_precision else "float32",
@@ -197,8 +204,28 @@ def build_callbacks(config, run, evaluate):
         callbacks.StopOnNonFiniteLoss(),
         callbacks.Evaluate(evaluate, config.eval_every),
         callbacks.WriteHistory(run, columns),
-        callbacks.Checkpoint(run),
+        *build_tensorboard(config, run, evaluate),
+        callbacks.Checkpoint(run),  # last, so that what a checkpoint stands for is written
     ]
+
+
+def build_tensorboard(config, run, evaluate):
+    def first_batches():
+        images, labels = next(iter(training_batches(config, evaluate.dataset, 0)))
+        return list(zip(images, labels, strict=True)) if config.model == "bbn" else [(images, labels)]
+
+    written = [
+        tensorboard.WriteSummaries(
+            tensorboard.EventLog(run.tensorboard),
+            evaluate,
+            flags=config.all_flags(),
+            hyperparameters=config.hyperparameters(),
+            first_batches=first_batches,
+        )
+    ]
+    if config.profile_steps:
+        written.append(tensorboard.Profile(run.tensorboard, *config.profile_steps))
+    return written
 
 
 def restore(model, run):

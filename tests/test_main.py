@@ -98,7 +98,7 @@ def test_train_stop_go_on_evaluate(tmp_path):
     assert finished.returncode == 0, finished.stderr
     assert "epochs 1 to 4" not in finished.stdout
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "checkpoint", "flags.txt", "history.csv", "metrics.json", "model.keras"
+        "checkpoint", "flags.txt", "history.csv", "metrics.json", "model.keras", "tensorboard"
     ]  # fmt: skip
     table = finished.stdout.splitlines()[-2:]
     again = run_main("--mode=evaluate", f"--model_dir={tmp_path}")

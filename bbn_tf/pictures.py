@@ -1,0 +1,126 @@
+"""Pictures of a run for TensorBoard, as arrays: weight norms by class, confusion, input images.
+
+Classes stand head to tail: by falling number of training images.  Colours are told apart by
+colour-blind readers.
+"""
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+LINES = (("#0072b2", "o"), ("#d55e00", "s"))  # Okabe-Ito
+MOST_NAMED = 20  # classes whose names can stand on an axis
+NAME_LENGTH = 10
+
+
+def head_to_tail(class_counts):
+    """Class indices, int [C], by falling number of training images; equal ones in their order."""
+    return np.argsort(-np.asarray(class_counts), kind="stable")
+
+
+def norm_profile(norms, class_names, class_counts, title):
+    """l2 norm of each class's classifier weights, head to tail, one line a classifier.
+
+    Args:
+        norms: dict label -> float [C].
+        class_names: C names.
+        class_counts: int [C], training images.
+        title: of the picture.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    figure, axes = _figure(0.8)
+    order = head_to_tail(class_counts)
+    for (label, values), (colour, marker) in zip(norms.items(), LINES, strict=False):
+        label = f"{label}: standard deviation {np.std(values):.3f}"
+        axes.plot(np.asarray(values)[order], color=colour, marker=marker, markersize=4, label=label)
+    _class_ticks(axes.xaxis, [f"{class_names[i][:NAME_LENGTH]}\n{class_counts[i]}" for i in order])
+    axes.set(xlabel="class, head to tail" + _counts_note(order), ylabel="l2 norm of its weights",
+             title=title, ylim=(0, None))  # fmt: skip
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside lower center")  # clear of the lines, wherever they run
+    return _pixels(figure)
+
+
+def confusion_picture(confusion, class_names, class_counts, title):
+    """How the images of each class (row) were classified (column), in percent of the row.
+
+    Args:
+        confusion: int [C, C]; row: true class, column: predicted class.
+        class_names, class_counts, title: see `norm_profile`.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    figure, axes = _figure(0.88)
+    order = head_to_tail(class_counts)
+    rows = np.asarray(confusion, np.float64)[np.ix_(order, order)]
+    percent = 100 * rows / np.maximum(rows.sum(axis=1, keepdims=True), 1)
+    shown = axes.imshow(percent, cmap="cividis", vmin=0, vmax=100)
+    figure.colorbar(shown, label="% of the true class's images")
+    for axis in (axes.xaxis, axes.yaxis):
+        _class_ticks(axis, [class_names[i][:NAME_LENGTH] for i in order])
+    axes.set(xlabel="predicted class, head to tail", ylabel="true class, head to tail", title=title)
+    if len(order) <= MOST_NAMED:
+        _write_cells(axes, percent)
+    return _pixels(figure)
+
+
+def image_sheet(images, labels, class_names, title, columns=8):
+    """Images in rows, each with its class's name below.
+
+    Args:
+        images: uint8 [N, H, W, 3].
+        labels: int [N].
+        class_names, title: see `norm_profile`.
+        columns: images a row.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    count, height, width, _ = images.shape
+    step = (round(1.35 * height), round(1.1 * width))  # room for the name and between columns
+    rows = -(-count // columns)
+    sheet = np.full((rows * step[0], columns * step[1], 3), 255, np.uint8)
+    figure, axes = _figure(0.05 + sheet.shape[0] / sheet.shape[1])
+    for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+        top, left = step[0] * (i // columns), step[1] * (i % columns)
+        sheet[top : top + height, left : left + width] = image
+        axes.text(left + width / 2, top + 1.03 * height, class_names[label][:NAME_LENGTH], ha="center", va="top",
+                  fontsize=7)  # fmt: skip
+    axes.imshow(sheet)
+    axes.set(title=title)
+    axes.set_axis_off()
+    return _pixels(figure)
+
+
+def _figure(aspect):
+    """(figure, axes) of 700 pixels times `aspect`, with text that is legible in TensorBoard's small cards."""
+    figure = Figure(figsize=(5, 5 * aspect), dpi=140, layout="constrained")
+    return figure, figure.subplots()
+
+
+def _pixels(figure):
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
+
+
+def _class_ticks(axis, texts):
+    """Names the classes if there are few; upright where they would run into each other."""
+    if len(texts) <= MOST_NAMED:
+        longest = max(map(len, "\n".join(texts).split("\n")))
+        crowded = axis.axis_name == "x" and len(texts) * longest > 60
+        axis.set_ticks(range(len(texts)), texts, rotation=90 if crowded else 0)
+
+
+def _counts_note(order):
+    return " (below its name: its training images)" if len(order) <= MOST_NAMED else ""
+
+
+def _write_cells(axes, percent):
+    for (row, column), value in np.ndenumerate(percent):
+        if value >= 0.5:
+            colour = "black" if value > 50 else "white"
+            axes.text(column, row, f"{value:.0f}", ha="center", va="center", color=colour, fontsize=7)
