@@ -20,6 +20,8 @@ def parse_flags(argv):
         return flags.FLAGS(argv)
     except flags.Error as error:
         sys.exit("error: " + " ".join(str(error).split()))
+    except UnicodeDecodeError as error:
+        sys.exit(f"error: --flagfile: holds bytes that are no UTF-8 text ({error})")
 
 
 def main(argv):

@@ -117,14 +117,14 @@ class WriteHistory(keras.callbacks.Callback):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves weights and optimizer state after every epoch, atomically, and keeps the newest two."""
+    """Saves the model with its optimizer's state after every epoch, atomically, and keeps the newest two."""
 
     def __init__(self, run):
         super().__init__()
         self.run = run
 
     def on_epoch_end(self, epoch, logs=None):
-        with atomic_path(self.run.checkpoints / f"epoch-{epoch + 1:04d}.weights.h5") as temporary:
-            self.model.save_weights(temporary)
+        with atomic_path(self.run.checkpoints / f"epoch-{epoch + 1:04d}.keras") as temporary:
+            self.model.save(temporary)
         for _, old in self.run.checkpoint_files()[2:]:
             old.unlink()

@@ -176,7 +176,7 @@ class Config:
 
     def with_model(self, model, model_dir):
         """The same settings for another model, in another folder; what only one model knows is at its default."""
-        reset = dict.fromkeys(("feature_convention", "sampler", "adaptor"))
+        reset = {} if model == self.model else dict.fromkeys(("feature_convention", "sampler", "adaptor"))
         return dataclasses.replace(self, model=model, model_dir=model_dir, mode="train", **reset)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import shutil
+import zipfile
 
 from bbn_tf.errors import UserError
 
@@ -31,6 +32,13 @@ def atomic_path(path):
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def check_whole(path):
+    """Raises zipfile.BadZipFile if a `.keras` file is damaged: it is a zip archive, with a checksum of every part."""
+    with zipfile.ZipFile(path) as archive:
+        if (part := archive.testzip()) is not None:
+            raise zipfile.BadZipFile(part)
 
 
 @contextlib.contextmanager
@@ -184,8 +192,8 @@ class RunFolder:
     def checkpoint_files(self):
         """Checkpoints, newest first: list of (epochs done, path)."""
         found = []
-        for path in self.checkpoints.glob("epoch-*.weights.h5"):
-            number = path.name.removeprefix("epoch-").removesuffix(".weights.h5")
+        for path in self.checkpoints.glob("epoch-*.keras"):
+            number = path.name.removeprefix("epoch-").removesuffix(".keras")
             if number.isdigit():
                 found.append((int(number), path))
         return sorted(found, reverse=True)

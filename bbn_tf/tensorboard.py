@@ -49,14 +49,12 @@ class EventLog:
             summarise: () -> None, calls tf.summary functions.
             epochs_done: epochs that the run's checkpoint has behind it.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         old = self._files()
         kept = [record for record in _records(old[-1]) if 0 < _step(record) <= epochs_done] if old else []
         temporary = self.folder / ".tmp-restart"  # without "tfevents", by which TensorBoard knows its files
-        with tf.io.TFRecordWriter(str(temporary)) as writer:
-            for record in kept:
-                writer.write(record)
-        _write_through(temporary, "wb", _event_file(summarise, 0) + temporary.read_bytes())
+        _write_through(temporary, "wb", _event_file(summarise, 0) + _framed(kept))
         self.path = self.folder / f"events.out.tfevents.{time.time_ns()}"
         os.replace(temporary, self.path)
         for file in old:
@@ -80,6 +78,15 @@ def _event_file(summarise, step):
         writer.close()
         (file,) = pathlib.Path(folder).iterdir()
         return file.read_bytes()
+
+
+def _framed(records):
+    """The bytes of an event file, a TFRecord file, with `records`."""
+    with tempfile.NamedTemporaryFile() as file:
+        with tf.io.TFRecordWriter(file.name) as writer:
+            for record in records:
+                writer.write(record)
+        return pathlib.Path(file.name).read_bytes()
 
 
 def _write_through(path, mode, content):

@@ -11,7 +11,7 @@ import tensorflow as tf
 from bbn_tf import adaptors, callbacks, datasets, input_pipeline, lr_schedules, models, optimizers, tensorboard
 from bbn_tf.errors import UserError
 from bbn_tf.evaluate import Evaluator
-from bbn_tf.run_folder import RunFolder, atomic_path, write_json
+from bbn_tf.run_folder import RunFolder, atomic_path, check_whole, write_json
 
 
 def train_and_evaluate(config):
@@ -93,6 +93,7 @@ def load_model(run):
     if not run.model_file.is_file():
         raise UserError(f"--model_dir={run.path}: has no model.keras; train it first, with --mode=train")
     try:
+        check_whole(run.model_file)
         return keras.models.load_model(run.model_file)
     except Exception as error:  # whatever a damaged zip, JSON or HDF5 file makes Keras raise
         raise UserError(f"{run.model_file}: damaged, can't be loaded ({type(error).__name__})") from error
@@ -233,9 +234,10 @@ def restore(model, run):
     model.optimizer.build(model.trainable_variables)  # or its state would be left out of what is loaded
     for epochs_done, path in run.checkpoint_files():
         try:
+            check_whole(path)  # first: a failure halfway would leave a mixture
             model.load_weights(path)
             return epochs_done
-        except Exception as error:  # whatever a damaged HDF5 file makes h5py or Keras raise
+        except Exception as error:  # whatever a damaged zip or HDF5 file makes Keras raise
             print(f"{path}: damaged ({type(error).__name__}), trying the one before it", file=sys.stderr)
     return 0
 

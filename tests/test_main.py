@@ -4,9 +4,12 @@ import os
 import pathlib
 import subprocess
 import sys
-import time
 
 import pytest
+
+from bbn_tf.config import Config
+from bbn_tf.run_folder import RunFolder
+from tests.in_process import run
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -54,9 +57,7 @@ def test_help_names_every_flag_without_importing_tensorflow():
         assert f" {heavy}\n" not in process.stderr, heavy
 
 
-TINY = (
-    "--backbone=resnet8", "--epochs=2", "--lr_milestones=", "--warmup_epochs=0", "--global_batch_size=64",
-)  # fmt: skip
+TINY = ("--backbone=resnet8", "--epochs=2", "--lr_milestones=", "--warmup_epochs=0", "--global_batch_size=64")
 
 
 @pytest.mark.parametrize(
@@ -64,51 +65,42 @@ TINY = (
     [
         ("--imbalance_factor=111", "--imbalance_factor=111: the rarest of 10 classes would keep no image"),
         ("--global_batch_size=1000", "--global_batch_size=1000: must be at most 305"),
-        ("--num_devices=99", "--num_devices=99: must be at most"),
+        ("--global_batch_size=63", "--global_batch_size=63: must be divisible by 2, the number of replicas"),
+        ("--num_devices=99", "--num_devices=99: must be at most 2"),
+        ("--profile_steps=1,99", "--profile_steps=1,99: must end by 8, the run's last step"),
         ("--model_dir={file}/run", "--model_dir={file}/run: can't be written to (Not a directory)"),
         ("--model_dir={foreign}", "--model_dir={foreign}: holds files but no flags.txt"),
+        ("--model_dir={other}", "--model_dir={other}: holds a run with --backbone=resnet32, not resnet8"),
     ],
 )
 def test_a_mistake_only_the_data_or_devices_show(argument, message, tmp_path):
-    places = {"file": tmp_path / "file", "foreign": tmp_path / "foreign"}
+    places = {name: tmp_path / name for name in ("file", "foreign", "other")}
     places["file"].write_text("")
     places["foreign"].mkdir()
     (places["foreign"] / "thesis.tex").write_text("mine")
-    process = run_main(*TINY, f"--model_dir={tmp_path / 'run'}", argument.format(**places))
-    assert message.format(**places) in only_line(process)
+    RunFolder(places["other"]).prepare(Config().settings(), overwrite=False)
+    status, line = run(*TINY, f"--model_dir={tmp_path / 'run'}", argument.format(**places))
+    assert status == 1 and line.startswith("error: " + message.format(**places))
     assert not (tmp_path / "run").exists()
     assert [entry.name for entry in places["foreign"].iterdir()] == ["thesis.tex"]
+    assert [entry.name for entry in places["other"].iterdir()] == ["flags.txt"]
 
 
-def test_train_stop_go_on_evaluate(tmp_path):
-    """Ctrl-C in the middle, the same command again, and the evaluation from the saved model."""
-    command = (*TINY, "--epochs=4", f"--model_dir={tmp_path}")
-    process = subprocess.Popen([sys.executable, ROOT / "main.py", *command], stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True, cwd=ROOT)  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("checkpoint/epoch-*")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.terminate()
-    stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 143, stderr
-    assert "the same command goes on" in stdout and "Traceback" not in stderr
-    assert not (tmp_path / "metrics.json").exists()
-
-    finished = run_main(*command)
+def test_train_and_evaluate(tmp_path):
+    finished = run_main(*TINY, f"--model_dir={tmp_path}")
     assert finished.returncode == 0, finished.stderr
-    assert "epochs 1 to 4" not in finished.stdout
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "checkpoint", "flags.txt", "history.csv", "metrics.json", "model.keras", "tensorboard"
     ]  # fmt: skip
-    table = finished.stdout.splitlines()[-2:]
     again = run_main("--mode=evaluate", f"--model_dir={tmp_path}")
-    assert again.stdout.splitlines()[-2:] == table and "note:" not in again.stdout
+    assert again.stdout.splitlines()[-2:] == finished.stdout.splitlines()[-2:]
+    assert "error %" in again.stdout and "note:" not in again.stdout
 
-    assert "already finished" in run_main(*command).stdout
-    other = run_main(*command, "--learning_rate=0.5")
-    assert "holds a run with --learning_rate=0.1, not 0.5" in only_line(other)
 
-    (tmp_path / "model.keras").write_bytes(b"PK damaged")
-    assert "model.keras: damaged" in only_line(run_main("--mode=evaluate", f"--model_dir={tmp_path}"))
-    (tmp_path / "metrics.json").write_text("{")
-    assert "metrics.json: damaged" in only_line(run_main(*command))
+def test_a_finished_run_is_left_alone(finished_run, capsys):
+    config = finished_run()
+    before = RunFolder(config.model_dir).model_file.read_bytes()
+    settings = RunFolder(config.model_dir).flags_file
+    assert run(f"--flagfile={settings}", f"--model_dir={config.model_dir}") == (0, "")
+    assert "already finished; --overwrite trains it anew" in capsys.readouterr().out
+    assert RunFolder(config.model_dir).model_file.read_bytes() == before

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from bbn_tf.run_folder import RunFolder
+from bbn_tf.run_folder import RunFolder, check_whole
 from bbn_tf.train import load_model
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -49,7 +50,7 @@ def uninterrupted(tmp_path_factory):
     process = start(folder)
     _, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
-    return outcome(folder)
+    return folder
 
 
 def assert_same(actual, expected):
@@ -63,10 +64,10 @@ def test_killed_again_and_again(uninterrupted, tmp_path):
     rng = np.random.default_rng()
     moments = [
         (".tmp-flags.txt", 0),
-        ("checkpoint/epoch-0001.weights.h5", rng.uniform(0, 0.3)),
-        ("checkpoint/.tmp-epoch-0002.weights.h5", 0),
+        ("checkpoint/epoch-0001.keras", rng.uniform(0, 0.3)),
+        ("checkpoint/.tmp-epoch-0002.keras", 0),
         (".tmp-history.csv", rng.uniform(0, 0.3)),
-        ("checkpoint/.tmp-epoch-0004.weights.h5", rng.uniform(0, 0.01)),
+        ("checkpoint/.tmp-epoch-0004.keras", rng.uniform(0, 0.01)),
         (".tmp-model.keras", rng.uniform(0, 0.01)),
         (".tmp-metrics.json", 0),
     ]
@@ -83,55 +84,44 @@ def test_killed_again_and_again(uninterrupted, tmp_path):
     process = start(tmp_path)
     stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 0 and "Traceback" not in stderr, stderr
-    assert_same(outcome(tmp_path), uninterrupted)
+    assert_same(outcome(tmp_path), outcome(uninterrupted))
     assert len(RunFolder(tmp_path).checkpoint_files()) == 2
     leftover = [path.name for path in tmp_path.rglob(".tmp-*")]
     assert not leftover, leftover
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_polite_stop(number, status, uninterrupted, tmp_path):
+def test_polite_stop(number, status, tmp_path):
     process = start(tmp_path)
-    assert wait_for(process, (tmp_path / "checkpoint" / "epoch-0002.weights.h5").exists)
+    assert wait_for(process, (tmp_path / "checkpoint" / "epoch-0001.keras").exists)
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == status
     assert stdout.splitlines()[-1] == "stopped; finished epochs are saved, the same command goes on after them"
     assert "Traceback" not in stderr
-    if number == signal.SIGINT:
-        process = start(tmp_path)
-        stdout, stderr = process.communicate(timeout=300)
-        assert "epochs 3 to 4" in stdout or "epochs 4 to 4" in stdout
-        assert_same(outcome(tmp_path), uninterrupted)
+    check_whole(RunFolder(tmp_path).checkpoint_files()[0][1])
 
 
 def test_full_disk_ends_with_the_reason_and_keeps_the_last_good_checkpoint(uninterrupted, tmp_path):
     """A limit on the size of a file stands in: the writes fail in the same places with another reason."""
-
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
-
-    process = start(tmp_path)
-    wait_for(process, (tmp_path / "checkpoint" / "epoch-0001.weights.h5").exists)
-    process.kill()
-    process.communicate()
-    before = RunFolder(tmp_path).checkpoint_files()
-    process = start(tmp_path, preexec_fn=limit)
-    stdout, stderr = process.communicate(timeout=300)
+    shutil.copytree(uninterrupted, tmp_path, dirs_exist_ok=True)
+    run = RunFolder(tmp_path)
+    for path in (run.metrics_file, run.model_file, run.checkpoint_files()[0][1]):
+        path.unlink()
+    ((epochs_done, last),) = run.checkpoint_files()
+    before = last.read_bytes()
+    process = start(tmp_path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000)))
+    _, stderr = process.communicate(timeout=300)
     lines = [line for line in stderr.splitlines() if line.startswith("error: ")]
     assert process.returncode == 1 and "Traceback" not in stderr, stderr
-    assert len(lines) == 1 and "weights.h5: can't be written" in lines[0], stderr
-    assert set(before) <= set(RunFolder(tmp_path).checkpoint_files())
-    process = start(tmp_path)
-    _, stderr = process.communicate(timeout=300)
-    assert process.returncode == 0, stderr
-    assert_same(outcome(tmp_path), uninterrupted)
+    assert len(lines) == 1 and "can't be written (File too large)" in lines[0], stderr
+    assert run.checkpoint_files() == [(epochs_done, last)] and last.read_bytes() == before
 
 
 def test_unwritable_from_now_on(tmp_path):
     """The folder is taken away under a running training."""
     process = start(tmp_path / "run")
-    assert wait_for(process, (tmp_path / "run" / "checkpoint" / "epoch-0001.weights.h5").exists)
+    assert wait_for(process, (tmp_path / "run" / "checkpoint" / "epoch-0001.keras").exists)
     os.rename(tmp_path / "run", tmp_path / "elsewhere")
     (tmp_path / "run").write_text("no folder any more")
     _, stderr = process.communicate(timeout=120)

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 
-from bbn_tf import callbacks, metrics, models, train
+from bbn_tf import metrics, models, train
 from bbn_tf.errors import UserError
 from bbn_tf.evaluate import Evaluator
 from bbn_tf.run_folder import RunFolder
@@ -57,7 +57,7 @@ def test_run_folder_and_figures(trained):
     assert figures["medium_error"] == pytest.approx(np.mean(figures["per_class_error"][1:4]))
     assert figures["many_error"] == pytest.approx(figures["per_class_error"][0])
     assert [name for _, name in run.checkpoint_files()] == [
-        run.checkpoints / f"epoch-000{epoch}.weights.h5" for epoch in (3, 2)
+        run.checkpoints / f"epoch-000{epoch}.keras" for epoch in (3, 2)
     ]
 
 
@@ -167,40 +167,6 @@ def test_replicas_without_sync_keep_statistics_of_their_own(make_config, tmp_pat
 def test_batch_that_replicas_cannot_share(make_config):
     with pytest.raises(UserError, match=r"^--global_batch_size=31: must be divisible by 2, the number of replicas"):
         train.train_and_evaluate(make_config(num_devices=2, global_batch_size=31))
-
-
-class Killed(Exception):
-    pass
-
-
-def test_resumed_run_equals_the_uninterrupted_one(trained, make_config, monkeypatch):
-    """Stopped in the middle of the third epoch; the second checkpoint is all that is left."""
-    config = make_config(lr_factor=0.1, eval_every=2)
-
-    def kill(self, batch, logs=None):
-        if self.epoch == 2 and batch == 4:
-            raise Killed
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(callbacks.StopOnNonFiniteLoss, "on_train_batch_end", kill)
-        train.train_and_evaluate(config)
-    train.train_and_evaluate(config)
-    losses = [[float(row["loss"]) for row in history(c)] for c in (config, trained[0])]
-    np.testing.assert_allclose(*losses, rtol=1e-4)
-    np.testing.assert_allclose(weights(config), weights(trained[0]), rtol=1e-3, atol=1e-5)
-
-
-def test_damaged_checkpoint_is_reported_and_the_one_before_used(make_config, capsys):
-    config = make_config()
-    train.train_and_evaluate(config)
-    run = RunFolder(config.model_dir)
-    run.metrics_file.unlink()
-    newest = run.checkpoint_files()[0][1]
-    newest.write_bytes(newest.read_bytes()[:1000])
-    train.train_and_evaluate(config)
-    captured = capsys.readouterr()
-    assert f"{newest}: damaged" in captured.err
-    assert "epochs 3 to 3" in captured.out
 
 
 def test_diverged_training_names_epoch_and_step(make_config):

@@ -1,0 +1,27 @@
+"""main.py in the test's own process, which saves the seconds that TensorFlow takes to start."""
+
+import signal
+
+from absl.testing import flagsaver
+
+import main
+
+SECONDS = 60  # for one call
+
+
+def run(*arguments):
+    """What main.py does with `arguments`, in this process: (exit status, message)."""
+
+    def hang(signum, frame):
+        raise AssertionError(f"{arguments}: hangs")
+
+    signal.signal(signal.SIGALRM, hang)
+    signal.alarm(SECONDS)
+    try:
+        with flagsaver.flagsaver():
+            main.main(main.parse_flags(["main.py", *arguments]))
+    except SystemExit as stop:
+        return (stop.code, "") if isinstance(stop.code, int) else (1, stop.code)
+    finally:
+        signal.alarm(0)
+    return 0, ""
