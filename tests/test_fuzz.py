@@ -47,7 +47,8 @@ def damaged(content):
 
 
 NUMBERS = ("imbalance_factor", "validation_fraction", "learning_rate", "lr_factor", "momentum", "weight_decay",
-           "epochs", "global_batch_size", "warmup_epochs", "eval_every", "num_devices", "seed", "imbalance_seed")  # fmt: skip
+           "epochs", "global_batch_size", "warmup_epochs", "eval_every", "num_devices", "seed",
+           "imbalance_seed")  # fmt: skip
 CHOICES = ("mode", "dataset", "imbalance_profile", "model", "backbone", "feature_convention", "sampler", "adaptor",
            "augment")  # fmt: skip
 BOOLEANS = ("overwrite", "sync_batch_norm", "mixed_precision", "nesterov", "deterministic")
