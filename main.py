@@ -3,6 +3,7 @@
 python main.py --flagfile=flags/cifar10_lt.flags --flagfile=flags/bbn.flags --seed=1
 """
 
+import os
 import signal
 import sys
 
@@ -33,14 +34,24 @@ def main(argv):
     except UserError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt as stop:
-        print("\nstopped" + GOES_ON.get(flags.FLAGS.mode, ", nothing was written"))
+        print("\nstopped" + how_to_go_on(flags.FLAGS))
         sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
+    except BrokenPipeError:  # who read our output is gone, as `head` is after its lines
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
+        sys.exit(128 + signal.SIGPIPE)
 
 
-GOES_ON = dict.fromkeys(("train", "compare"), "; finished epochs are saved, the same command goes on after them")
+def how_to_go_on(values):
+    if values.mode not in ("train", "compare"):
+        return ", nothing was written"
+    without = " without --overwrite" if values.overwrite else ""
+    return f"; finished epochs are saved, the same command{without} goes on after them"
 
 
 def run(config):
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend not in ("tensorflow", "jax"):
+        raise UserError(f"KERAS_BACKEND={backend}: must be tensorflow or jax")
     logging.set_verbosity(logging.WARNING)  # TensorFlow's and TFDS's notes of what they do go through absl
     from bbn_tf import export, predict, report, train  # only now: TensorFlow takes seconds to import
 

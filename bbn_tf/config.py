@@ -156,7 +156,8 @@ class Config:
             raise UserError(f"--{name}={_text(getattr(self, name))}: {rule}")
 
     def _name(self):
-        parts = [self.dataset, f"if{self.imbalance_factor:g}", self.model, self.backbone, self.sampler]
+        model = "compare" if self.mode == "compare" else self.model
+        parts = [self.dataset, f"if{self.imbalance_factor:g}", model, self.backbone, self.sampler]
         parts += [self.adaptor, f"{self.epochs}epochs", f"seed{self.seed}"]
         return re.sub(r"[^\w.]+", "-", "_".join(part for part in parts if part))
 

@@ -93,12 +93,25 @@ def _cifar(name, data_dir):
     builder = prepared_builder(name, data_dir, "https://www.cs.toronto.edu/~kriz/cifar.html")
     parts = []
     for split in ("train", "test"):
-        batches = list(builder.as_dataset(split=split, batch_size=10_000).as_numpy_iterator())
+        batches = _read_all(builder, split)
         order = np.argsort(np.concatenate([batch["id"] for batch in batches]))  # TFRecords are shuffled
         for key in ("image", "label"):
             parts.append(np.concatenate([batch[key] for batch in batches])[order])
     names = tuple(builder.info.features["label"].names)
     return ImageDataset(*parts, names, CIFAR_MEAN, CIFAR_STD)
+
+
+def _read_all(builder, split):
+    """A split's batches, list of dicts of arrays."""
+    import tensorflow as tf
+
+    try:
+        return list(builder.as_dataset(split=split, batch_size=10_000).as_numpy_iterator())
+    except (tf.errors.OpError, OSError) as error:
+        raise UserError(
+            f"{builder.data_path}: damaged, {split} can't be read ({type(error).__name__}); delete the folder and "
+            f"prepare {builder.name} again"
+        ) from error
 
 
 def prepared_builder(name, data_dir, home_page):
@@ -116,6 +129,8 @@ def prepared_builder(name, data_dir, home_page):
     except (OSError, ValueError, AssertionError) as error:
         raise UserError(f"--data_dir={data_dir or ''}: {name} can't be read: {_first_line(error)}") from error
     folder = pathlib.Path(builder.data_path).parents[1]
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--data_dir={folder}: is a file; must be the folder of TFDS's data")
     prepare = f"tfds build {name} --data_dir={folder}"
     try:  # TFDS alone would retry for over a minute
         urllib.request.urlopen(urllib.request.Request(home_page, method="HEAD"), timeout=5).close()

@@ -10,8 +10,6 @@ FEATURE_CONVENTIONS = {
     "paper": {"feature_scale": 1.0, "use_bias": False},
 }
 
-
-MODELS = ("bbn", "plain")
 BRANCHES = ("conventional_block", "rebalancing_block")
 
 

@@ -61,7 +61,7 @@ def image_files(path):
         return [path]
     if not path.is_dir():
         raise UserError(f"--images={path}: does not exist; must be an image file or a folder of them")
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and not file.is_dir())
     if not files:
         raise UserError(f"--images={path}: holds no image file; looked for {' '.join(SUFFIXES)}, in all levels")
     return files

@@ -2,7 +2,8 @@
 
 import os
 
-from bbn_tf.run_folder import atomic_path
+from bbn_tf.errors import UserError
+from bbn_tf.run_folder import RunFolder, atomic_path
 
 FIGURES = ("top1_error", "many_error", "medium_error", "few_error", "conventional_error", "rebalancing_error")
 LABELS = {"bbn": "BBN", "plain": "plain (cross-entropy)"}
@@ -35,10 +36,16 @@ def compare(config, train_and_evaluate):
 
     Returns:
         dict model -> metrics.
+
+    Raises:
+        UserError: a folder is in the way; see also `bbn_tf.train.train_and_evaluate`.
     """
-    rows = {}
-    for model in ("plain", "bbn"):
-        rows[model] = train_and_evaluate(config.with_model(model, os.path.join(config.model_dir, model)))
+    if os.path.exists(os.path.join(config.model_dir, "flags.txt")):
+        raise UserError(f"--model_dir={config.model_dir}: is a run's folder; --mode=compare makes two in a folder")
+    configs = {m: config.with_model(m, os.path.join(config.model_dir, m)) for m in ("plain", "bbn")}
+    for one in configs.values():  # both before minutes are spent on the first
+        RunFolder(one.model_dir).check(one.settings(), one.overwrite)
+    rows = {model: train_and_evaluate(one) for model, one in configs.items()}
     picture = os.path.join(config.model_dir, "error_by_class.png")
     draw_error_by_class(rows, picture)
     print(f"\nTop-1 error (%) on {config.dataset}, seed {config.seed}")

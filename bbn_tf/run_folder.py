@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import fcntl
 import json
 import os
 import pathlib
@@ -10,6 +11,8 @@ import zipfile
 
 from bbn_tf.errors import UserError
 
+HEADER = "# settings of this run; python main.py --flagfile=THIS_FILE repeats it"
+METRICS_HOLD = {"epoch": int, "top1_error": float, "per_class_error": list, "class_counts": list, "class_names": list}
 TEMPORARY = ".tmp-"  # how names of files begin that were not finished, by a killed process for one
 
 
@@ -29,9 +32,19 @@ def atomic_path(path):
             with open(temporary, "rb") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
+            _sync_folder(path.parent)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder):
+    """Brings a new name of a file to the disk, as fsync of the file does its content."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def check_whole(path):
@@ -93,42 +106,72 @@ class RunFolder:
         self.exports = self.path / "export"
         self.tensorboard = self.path / "tensorboard"
 
-    def prepare(self, settings, overwrite):
-        """Makes the folder this run's, or finds that it is.
-
-        Args:
-            settings: dict flag name -> text, as written to flags.txt.
-            overwrite: delete an earlier run's files first.
+    @contextlib.contextmanager
+    def locked(self):
+        """Makes the folder and holds it for this process: two that train in one would mix their files.
 
         Raises:
-            UserError: unwritable, not a run's folder, or of a run with other settings.
+            UserError: it can't be made, or another process trains in it.
         """
         flag = f"--model_dir={self.path}"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            occupied = any(not entry.name.startswith(TEMPORARY) for entry in self.path.iterdir())
-            if occupied and not self.flags_file.is_file():
-                raise UserError(f"{flag}: holds files but no flags.txt, so it is no run's folder; name an empty one")
-            if occupied and overwrite:
-                self._clear()
-            elif occupied:
-                self._refuse_other_settings(settings)
+            descriptor = os.open(self.path, os.O_RDONLY)
         except OSError as error:
             raise UserError(f"{flag}: can't be written to ({error.strerror or error})") from error
-        lines = ["# settings of this run; python main.py --flagfile=THIS_FILE repeats it"]
-        lines += [f"--{name}={value}" for name, value in settings.items()]
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it when a process dies
+        except BlockingIOError as error:
+            raise UserError(f"{flag}: another process trains in it; wait for it or name another folder") from error
+        else:
+            yield
+        finally:
+            os.close(descriptor)
+
+    def check(self, settings, overwrite):
+        """Finds out, changing nothing, whether a run with `settings` may use the folder.
+
+        Args:
+            settings: dict flag name -> text.
+            overwrite: whether an earlier run may be deleted.
+
+        Raises:
+            UserError: not a run's folder, or of a run with other settings.
+        """
+        if not self._occupied():
+            return
+        if not self.flags_file.is_file():
+            raise UserError(
+                f"--model_dir={self.path}: holds files but no flags.txt, so it is no run's folder; name an empty one"
+            )
+        there = self.read_settings()
+        if not overwrite:
+            self._refuse_other_settings(there, settings)
+
+    def prepare(self, settings, overwrite):
+        """Makes the folder this run's: `check`s it, deletes an earlier run if `overwrite`, writes flags.txt."""
+        self.check(settings, overwrite)
+        if overwrite and self._occupied():
+            self._clear()
+        lines = [HEADER, *(f"--{name}={value}" for name, value in settings.items())]
         with atomic_path(self.flags_file) as temporary:
             temporary.write_text("\n".join(lines) + "\n")
 
-    def _clear(self):
-        for folder in (self.checkpoints, self.tensorboard):
-            if folder.is_dir():
-                shutil.rmtree(folder)
-        for file in (self.metrics_file, self.history_file, self.model_file, self.flags_file):
-            file.unlink(missing_ok=True)  # flags.txt last: as long as it is there, this is a run's folder
+    def _occupied(self):
+        return self.path.is_dir() and any(not entry.name.startswith(TEMPORARY) for entry in self.path.iterdir())
 
-    def _refuse_other_settings(self, settings):
-        there = self.read_settings()
+    def _clear(self):
+        """Leaves flags.txt, by which this is a run's folder, to be replaced, and exported models, which may serve."""
+        with writing(self.path):
+            for file in (self.metrics_file, self.history_file, self.model_file):
+                file.unlink(missing_ok=True)
+            for folder in (self.checkpoints, self.tensorboard):
+                if folder.is_dir():
+                    shutil.rmtree(folder)
+        if self.exports.is_dir():
+            print(f"note: {self.exports} still holds what was exported of the earlier run")
+
+    def _refuse_other_settings(self, there, settings):
         for name in sorted(set(there) | set(settings)):
             if there.get(name) != settings.get(name):
                 raise UserError(
@@ -146,6 +189,8 @@ class RunFolder:
             lines = self.flags_file.read_text().splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"--model_dir={self.path}: no run's folder, flags.txt can't be read there") from error
+        if lines[:1] != [HEADER]:
+            raise UserError(f"{self.flags_file}: damaged or not a run's, it must begin with {HEADER!r}")
         settings = {}
         for line in lines:
             name, equals, value = line.partition("=")
@@ -163,7 +208,9 @@ class RunFolder:
         """
         try:
             metrics = json.loads(self.metrics_file.read_text())
-            metrics["epoch"], metrics["top1_error"], metrics["per_class_error"]  # the least it must hold
+            for name, kind in METRICS_HOLD.items():
+                if not isinstance(metrics[name], kind):
+                    raise TypeError(name)
             return metrics
         except FileNotFoundError:
             return None

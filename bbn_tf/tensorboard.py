@@ -5,7 +5,6 @@ TensorFlow writes the summaries whichever backend Keras runs on.
 
 import os
 import pathlib
-import tempfile
 import time
 
 import keras
@@ -70,23 +69,32 @@ class EventLog:
 
 
 def _event_file(summarise, step):
-    """The bytes of an event file with what `summarise` writes."""
-    with tempfile.TemporaryDirectory() as folder:
-        writer = tf.summary.create_file_writer(folder)
-        with writer.as_default(step):
-            summarise()
-        writer.close()
-        (file,) = pathlib.Path(folder).iterdir()
-        return file.read_bytes()
+    """The bytes of an event file with what `summarise` writes, made in memory (TensorFlow's ram:// files)."""
+    folder = f"ram://summaries-{time.time_ns()}"
+    writer = tf.summary.create_file_writer(folder)
+    with writer.as_default(step):
+        summarise()
+    writer.close()
+    (name,) = tf.io.gfile.listdir(folder)
+    content = _in_memory(f"{folder}/{name}")
+    tf.io.gfile.rmtree(folder)
+    return content
 
 
 def _framed(records):
     """The bytes of an event file, a TFRecord file, with `records`."""
-    with tempfile.NamedTemporaryFile() as file:
-        with tf.io.TFRecordWriter(file.name) as writer:
-            for record in records:
-                writer.write(record)
-        return pathlib.Path(file.name).read_bytes()
+    path = f"ram://records-{time.time_ns()}"
+    with tf.io.TFRecordWriter(path) as writer:
+        for record in records:
+            writer.write(record)
+    content = _in_memory(path)
+    tf.io.gfile.remove(path)
+    return content
+
+
+def _in_memory(path):
+    with tf.io.gfile.GFile(path, "rb") as file:
+        return file.read()
 
 
 def _write_through(path, mode, content):

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 import sys
 import time
 
@@ -40,11 +41,15 @@ def train_and_evaluate(config):
         shown = ",".join(map(str, config.profile_steps))
         raise UserError(f"--profile_steps={shown}: must end by {steps * config.epochs}, the run's last step")
     run = RunFolder(config.model_dir)
-    run.prepare(config.settings(), config.overwrite)
-    if (figures := run.read_metrics()) is not None:
-        print(f"{run.path}: already finished; --overwrite trains it anew")
-        return figures
+    with run.locked():
+        run.prepare(config.settings(), config.overwrite)
+        if (figures := run.read_metrics()) is not None and run.model_file.is_file():
+            print(f"{run.path}: already finished; --overwrite trains it anew")
+            return figures
+        return _train(config, run, dataset, strategy, steps, start)
 
+
+def _train(config, run, dataset, strategy, steps, start):
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -113,8 +118,11 @@ def distribution(config):
     """
     if keras.backend.backend() != "tensorflow":
         tf.config.set_visible_devices([], "GPU")  # TensorFlow only feeds the data
-        if config.sync_batch_norm:
-            raise UserError("--sync_batch_norm: only on the TensorFlow backend")
+        for name, used in (("sync_batch_norm", config.sync_batch_norm), ("num_devices", config.num_devices > 1)):
+            if used:
+                raise UserError(
+                    f"--{name}: only on the TensorFlow backend; here Keras runs on {keras.backend.backend()}"
+                )
         return _OneDevice()
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
     devices = [device.name for device in tf.config.list_logical_devices(kind)]
@@ -238,7 +246,9 @@ def restore(model, run):
             model.load_weights(path)
             return epochs_done
         except Exception as error:  # whatever a damaged zip or HDF5 file makes Keras raise
-            print(f"{path}: damaged ({type(error).__name__}), trying the one before it", file=sys.stderr)
+            aside = path.with_name(f"damaged-{path.name}")  # or it would count among the newest two
+            os.replace(path, aside)
+            print(f"{path}: damaged ({type(error).__name__}), now {aside.name}; going on without it", file=sys.stderr)
     return 0
 
 

@@ -2,11 +2,21 @@
 
 import signal
 
+from absl import flags
 from absl.testing import flagsaver
 
 import main
+from bbn_tf import config as config_lib
 
 SECONDS = 60  # for one call
+
+
+def parse(*arguments):
+    """`Config` of a command line, with flags of its own."""
+    values = flags.FlagValues()
+    config_lib.define_flags(values)
+    values(["main.py", *arguments])
+    return config_lib.from_flags(values)
 
 
 def run(*arguments):

@@ -2,22 +2,13 @@ import pathlib
 import re
 
 import pytest
-from absl import flags
 
-from bbn_tf import config as config_lib
 from bbn_tf.config import Config
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import RunFolder
+from tests.in_process import parse
 
 FLAG_FILES = sorted((pathlib.Path(__file__).parents[1] / "flags").glob("*.flags"))
-
-
-def parse(*arguments):
-    """`Config` of a command line, with flags of its own."""
-    values = flags.FlagValues()
-    config_lib.define_flags(values)
-    values(["main.py", *arguments])
-    return config_lib.from_flags(values)
 
 
 def test_defaults_are_the_papers():

@@ -16,6 +16,7 @@ from bbn_tf import config as config_lib
 from bbn_tf import export, input_pipeline, models, train
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import RunFolder, read_export_facts
+from tests.in_process import parse
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
@@ -317,44 +318,35 @@ def test_a_missing_package_is_named_before_any_work(copied_run, monkeypatch):
     assert not (pathlib.Path(copied_run.model_dir) / "export").exists()
 
 
-def parse(**given):
-    """`Config` as of a command line with these flags (their text, or a list)."""
-    return config_lib.from_flags(
-        {
-            field.name: types.SimpleNamespace(value=given.get(field.name, field.default), present=field.name in given)
-            for field in dataclasses.fields(config_lib.Config)
-        }
-    )
-
-
 def test_settings_come_from_the_run(finished_run):
     config = finished_run(model="plain")
-    parsed = parse(mode="export", model_dir=config.model_dir, export_formats=["litert", "onnx"])
+    parsed = parse("--mode=export", f"--model_dir={config.model_dir}", "--export_formats=litert,onnx")
     assert (parsed.model, parsed.backbone, parsed.export_formats) == ("plain", "resnet8", ("litert", "onnx"))
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"export_formats": ["tflite"]}, "--export_formats=tflite: must be of saved_model, litert, onnx"),
-        ({"export_formats": []}, "--export_formats=: must be of"),
-        ({"epochs": 3}, "--epochs: has no meaning with --mode=export"),
-        ({"images": "a.png"}, "--images: has no meaning with --mode=export, only with predict"),
-        ({"overwrite": True}, "--overwrite: has no meaning with --mode=export"),
-        ({"mode": "train", "export_formats": ["onnx"]}, "--export_formats: has no meaning with --mode=train"),
-        ({"mode": "evaluate", "output": "a.csv"}, "--output: has no meaning with --mode=evaluate"),
-        ({"model_dir": None}, "--mode=export: needs --model_dir"),
-        ({"model_dir": "/nonexistent"}, "--model_dir=/nonexistent: no run's folder"),
+        ("--export_formats=tflite", "--export_formats=tflite: must be of saved_model, litert, onnx"),
+        ("--export_formats=", "--export_formats=: must be of"),
+        ("--epochs=3", "--epochs: has no meaning with --mode=export"),
+        ("--images=a.png", "--images: has no meaning with --mode=export, only with predict"),
+        ("--overwrite", "--overwrite: has no meaning with --mode=export"),
+        ("--mode=train --export_formats=onnx", "--export_formats: has no meaning with --mode=train"),
+        ("--mode=evaluate --output=a.csv", "--output: has no meaning with --mode=evaluate"),
+        ("--model_dir=", "--mode=export: needs --model_dir"),
+        ("--model_dir=/nonexistent", "--model_dir=/nonexistent: no run's folder"),
     ],
 )
 def test_flags_that_do_not_fit(flags, message, finished_run):
     with pytest.raises(UserError) as raised:
-        parse(**{"mode": "export", "model_dir": finished_run().model_dir, **flags})
+        parse("--mode=export", f"--model_dir={finished_run().model_dir}", *flags.split())
     assert message in str(raised.value)
 
 
 JAX = """
 import sys
+import types
 sys.path.insert(0, sys.argv[1])
 from bbn_tf import models
 models.build_bbn("resnet8", (32, 32, 3), 10).save(sys.argv[2])

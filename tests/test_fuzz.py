@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import json
 import pathlib
 import shutil
 
@@ -11,7 +12,7 @@ import tensorflow as tf
 from absl import flags
 
 from bbn_tf import export, train
-from bbn_tf.run_folder import RunFolder
+from bbn_tf.run_folder import HEADER, RunFolder
 from tests.in_process import run
 
 RNG = np.random.default_rng(20)
@@ -152,8 +153,21 @@ def refused_with(file, command, keep):
 
 def test_damaged_metrics(copy):
     whole = copy.metrics_file.read_bytes()
+    wrong = json.dumps({**json.loads(whole), "top1_error": "abc"}).encode()
     command = ["--mode=evaluate", f"--model_dir={copy.path}"]
-    for content in (b"", b"{", b"[]", b"null", b"7", b"\xff", whole[:100], whole[:-3], b'{"epoch": 1}', bytes(50)):
+    for content in (
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"7",
+        b"\xff",
+        whole[:100],
+        whole[:-3],
+        b'{"epoch": 1}',
+        bytes(50),
+        wrong,
+    ):
         copy.metrics_file.write_bytes(content)
         before = digest(copy.path)
         assert_one_line(command, "metrics.json")
@@ -163,8 +177,9 @@ def test_damaged_metrics(copy):
 
 
 def test_damaged_settings(copy):
-    for content in (b"model=bbn", b"\xff\xfe", b"--model=vgg", b"--epochs=x", b"--colour=blue", b"--epochs=-1\n"):
-        copy.flags_file.write_bytes(content)
+    begin = HEADER.encode() + b"\n"
+    for content in (b"model=bbn", b"\xff\xfe", b"--model=vgg", b"--epochs=x", b"--colour=blue", b"--epochs=-1\n", None):
+        copy.flags_file.write_bytes(b"--model=bbn" if content is None else begin + content)
         before = digest(copy.path)
         assert_one_line(["--mode=evaluate", f"--model_dir={copy.path}"])
         assert digest(copy.path) == before
@@ -189,9 +204,10 @@ def test_damaged_checkpoints(make_config, capsys):
         capsys.readouterr()
         assert train.restore(model, folder) == 1, how
         assert capsys.readouterr().err.count(f"{newest}: damaged") == 1
-        assert newest.read_bytes() == content and before.read_bytes() == older
-    before.unlink()
-    assert train.restore(model, folder) == 0
+        assert folder.checkpoint_files() == [(1, before)] and before.read_bytes() == older
+        assert newest.with_name(f"damaged-{newest.name}").read_bytes() == content
+    before.write_bytes(older[:1000])
+    assert train.restore(model, folder) == 0 and not folder.checkpoint_files()
 
 
 def test_damaged_export(finished_run, tmp_path):

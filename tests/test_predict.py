@@ -13,6 +13,7 @@ from bbn_tf import export, predict, train
 from bbn_tf.config import Config
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import EXPORT_FACTS, RunFolder
+from tests.in_process import parse
 
 RNG = np.random.default_rng(0)
 
@@ -193,8 +194,8 @@ def test_a_damaged_export_costs_one_line(damage, make, exported, tmp_path):
 
 
 def test_settings_come_from_the_run_or_the_export(finished_run, exported):
-    from test_export import parse
-
-    run = parse(mode="predict", model_dir=finished_run().model_dir, images="a.png")
-    saved_model = parse(mode="predict", model_dir=exported, images="a.png")
+    run, saved_model = (
+        parse("--mode=predict", f"--model_dir={folder}", "--images=a.png")
+        for folder in (finished_run().model_dir, exported)
+    )
     assert run.settings() == saved_model.settings() == finished_run().settings()

@@ -71,8 +71,33 @@ def test_what_a_killed_process_left_does_not_make_a_folder_foreign(tmp_path):
 
 def test_unwritable_folder(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"^--model_dir=.*can't be written to \(Not a directory\)"):
-        RunFolder(tmp_path / "file" / "run").prepare(SETTINGS, overwrite=False)
+    folder = RunFolder(tmp_path / "file" / "run")
+    with pytest.raises(UserError, match=r"^--model_dir=.*can't be written to \(Not a directory\)"), folder.locked():
+        pass
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_flags_txt_of_something_else_is_refused(tmp_path, overwrite):
+    (tmp_path / "flags.txt").write_text("--epochs=3\n")
+    (tmp_path / "checkpoint").mkdir()
+    with pytest.raises(UserError, match="flags.txt: damaged or not a run's"):
+        RunFolder(tmp_path).prepare(SETTINGS, overwrite)
+    assert (tmp_path / "checkpoint").is_dir()
+
+
+def test_interrupted_overwrite_can_be_repeated(run):
+    (run.path / "export" / "1").mkdir(parents=True)
+    run._clear()  # and killed before flags.txt was replaced
+    run.prepare({**SETTINGS, "epochs": "4"}, overwrite=True)
+    assert run.read_settings()["epochs"] == "4" and (run.path / "export" / "1").is_dir()
+
+
+def test_one_process_at_a_time(run):
+    other = "another process trains in it"
+    with run.locked(), pytest.raises(UserError, match=other), RunFolder(run.path).locked():
+        pass
+    with RunFolder(run.path).locked():
+        pass
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"epoch": 3}', "null", '"text"'])
@@ -84,7 +109,8 @@ def test_damaged_metrics(run, text):
 
 def test_metrics_that_are_whole_or_missing(run):
     assert run.read_metrics() is None
-    content = {"epoch": 3, "top1_error": 1.5, "per_class_error": [1.5, None]}
+    content = {"epoch": 3, "top1_error": 1.5, "per_class_error": [1.5, None], "class_counts": [3, 2],
+               "class_names": ["a", "b"]}  # fmt: skip
     write_json(run.metrics_file, content)
     assert run.read_metrics() == json.loads(run.metrics_file.read_text()) == content
 
