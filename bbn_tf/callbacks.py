@@ -61,6 +61,22 @@ class DrawAlpha(keras.callbacks.Callback):
         logs["alpha"] = float(np.mean(self.drawn))
 
 
+class DeferClassWeights(keras.callbacks.Callback):
+    """Sets the loss's class weights from an epoch on, and weights of 1 before ("DRW" of arXiv:1906.07413).
+
+    Args:
+        weights: float [C].
+        first_epoch: from 0.
+    """
+
+    def __init__(self, weights, first_epoch):
+        super().__init__()
+        self.weights, self.first_epoch = np.asarray(weights, np.float32), first_epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.class_weights.assign(self.weights if epoch >= self.first_epoch else np.ones_like(self.weights))
+
+
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
     """Ends the run, naming epoch and step, as soon as the loss is not a number or infinite."""
 

@@ -8,7 +8,7 @@ import typing
 
 from absl import flags
 
-from bbn_tf import adaptors, datasets, long_tail, samplers
+from bbn_tf import adaptors, datasets, long_tail, losses, samplers
 from bbn_tf.backbones import BACKBONES
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import RunFolder, read_export_facts
@@ -21,6 +21,15 @@ EXPORT_FORMATS = ("saved_model", "litert", "onnx")
 NOT_SETTINGS = {
     "mode", "model_dir", "overwrite", "data_dir", "num_devices", "profile_steps", "images", "output", "export_formats",
 }  # fmt: skip
+# (flag, its value) -> {flag that has a meaning only then: its default}
+DEPENDENT = {
+    ("model", "bbn"): {"feature_convention": "published_code", "sampler": "reversed", "adaptor": "parabolic_decay"},
+    ("model", "plain"): {"sampler": "uniform"},
+    ("loss", "focal"): {"focal_gamma": 2.0},
+    ("loss", "ldam"): {"ldam_margin": 0.5, "ldam_scale": 30.0},
+    ("loss", "logit_adjusted"): {"logit_adjustment": 1.0},
+    ("class_weights", "effective"): {"effective_beta": 0.9999},
+}
 ONLY_IN = {  # flag -> the modes in which it means anything; flags not listed: in all that train
     "overwrite": ("train", "compare", "predict"),
     "data_dir": ("train", "evaluate", "compare"),
@@ -77,6 +86,17 @@ class Config:
                                    tuple(samplers.SAMPLERS))  # fmt: skip
     adaptor: str | None = _setting(None, "How BBN's alpha moves over the epochs (default parabolic_decay).",
                                    tuple(adaptors.ADAPTORS))  # fmt: skip
+    loss: str = _setting("ce", "Loss; all but ce only with --model=plain.", tuple(losses.LOSSES))
+    focal_gamma: float | None = _setting(None, "--loss=focal: its exponent (default 2).")
+    ldam_margin: float | None = _setting(None, "--loss=ldam: the rarest class's margin (default 0.5).")
+    ldam_scale: float | None = _setting(None, "--loss=ldam: what multiplies the cosines (default 30).")
+    logit_adjustment: float | None = _setting(None, "--loss=logit_adjusted: tau (default 1).")
+    class_weights: str = _setting("none", "Weights of the classes in the loss, only with --model=plain. inverse: of "
+                                  "the class counts. effective: of the effective numbers of samples.",
+                                  tuple(losses.CLASS_WEIGHTS))  # fmt: skip
+    effective_beta: float | None = _setting(None, "--class_weights=effective: beta (default 0.9999).")
+    deferred_epoch: int = _setting(0, "Epoch (from 0) from which on --class_weights and --sampler act, uniform before; "
+                                   "only with --model=plain.")  # fmt: skip
     sync_batch_norm: bool = _setting(False, "BatchNorm statistics over the batch of all replicas.")
     mixed_precision: bool = _setting(False, "Compute in bfloat16, keep weights and loss in float32.")
 
@@ -101,14 +121,15 @@ class Config:
                                               "run) for TensorBoard; empty for none.")  # fmt: skip
 
     def __post_init__(self):
-        defaults = {"feature_convention": "published_code", "sampler": "reversed", "adaptor": "parabolic_decay"}
-        if self.model == "plain":
-            defaults = {"sampler": "uniform"}
-            for name in ("feature_convention", "adaptor"):
-                self._check(name, getattr(self, name) is None, "has no meaning with --model=plain")
-        for name, value in defaults.items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
+        for (owner, choice), settings in DEPENDENT.items():
+            for name, default in settings.items():
+                if getattr(self, owner) == choice:
+                    if getattr(self, name) is None:
+                        object.__setattr__(self, name, default)
+                elif name not in DEPENDENT.get((owner, getattr(self, owner)), {}):
+                    self._check(
+                        name, getattr(self, name) is None, f"has no meaning with --{owner}={getattr(self, owner)}"
+                    )
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             choices = field.metadata["choices"]
@@ -117,6 +138,7 @@ class Config:
             if isinstance(value, float):
                 self._check(field.name, math.isfinite(value), "must be a finite number")
         self._check_ranges()
+        self._check_method()
         if self.model_dir is None:
             object.__setattr__(self, "model_dir", os.path.join("saved_models", self._name()))
         self._check("model_dir", self.model_dir != "", "must not be empty")
@@ -144,6 +166,18 @@ class Config:
             pair = len(self.profile_steps) == 2 and 1 <= self.profile_steps[0] <= self.profile_steps[1]
             self._check("profile_steps", pair, "must be START,STOP, two step numbers from 1 on, START at most STOP")
 
+    def _check_method(self):
+        if self.model == "bbn":
+            for name, neutral in (("loss", "ce"), ("class_weights", "none"), ("deferred_epoch", 0)):
+                self._check(name, getattr(self, name) == neutral, "only with --model=plain")
+        self._check("deferred_epoch", 0 <= self.deferred_epoch < self.epochs, f"must be below --epochs={self.epochs}")
+        changes = self.sampler != "uniform" or self.class_weights != "none"
+        self._check("deferred_epoch", changes or not self.deferred_epoch, "needs --class_weights or --sampler to defer")
+        for name in ("ldam_margin", "ldam_scale", "focal_gamma", "logit_adjustment"):
+            self._check(name, getattr(self, name) is None or getattr(self, name) >= 0, "must be at least 0")
+        inside = self.effective_beta is None or 0 <= self.effective_beta < 1
+        self._check("effective_beta", inside, "must be at least 0 and below 1")
+
     def _check_files(self):
         if self.mode == "predict" and not self.images:
             raise UserError("--mode=predict: needs --images, an image file or a folder of them")
@@ -158,7 +192,8 @@ class Config:
     def _name(self):
         model = "compare" if self.mode == "compare" else self.model
         parts = [self.dataset, f"if{self.imbalance_factor:g}", model, self.backbone, self.sampler]
-        parts += [self.adaptor, f"{self.epochs}epochs", f"seed{self.seed}"]
+        parts += [self.adaptor, self.loss.replace("ce", ""), self.class_weights.replace("none", "")]
+        parts += [f"from{self.deferred_epoch}" * bool(self.deferred_epoch), f"{self.epochs}epochs", f"seed{self.seed}"]
         return re.sub(r"[^\w.]+", "-", "_".join(part for part in parts if part))
 
     def all_flags(self):
@@ -177,7 +212,10 @@ class Config:
 
     def with_model(self, model, model_dir):
         """The same settings for another model, in another folder; what only one model knows is at its default."""
-        reset = {} if model == self.model else dict.fromkeys(("feature_convention", "sampler", "adaptor"))
+        reset = {}
+        if model != self.model:
+            reset = {name: None for settings in DEPENDENT.values() for name in settings}
+            reset |= {"loss": "ce", "class_weights": "none", "deferred_epoch": 0}
         return dataclasses.replace(self, model=model, model_dir=model_dir, mode="train", **reset)
 
 

@@ -61,7 +61,7 @@ def resampled_indices(labels, class_probs, batch_size, *, seed, epoch):
     return tf.data.Dataset.counter().map(block).rebatch(batch_size, drop_remainder=True)
 
 
-def training_batches(dataset, batch_size, *, sampler, paired, augment, seed, initial_epoch, epochs):
+def training_batches(dataset, batch_size, *, sampler, paired, augment, seed, initial_epoch, epochs, deferred_epoch=0):
     """The batches of the epochs `initial_epoch` to `epochs` - 1, one after the other.
 
     Args:
@@ -72,6 +72,7 @@ def training_batches(dataset, batch_size, *, sampler, paired, augment, seed, ini
         augment: name of `AUGMENTATIONS`.
         seed: of every draw.
         initial_epoch, epochs: ints.
+        deferred_epoch: epoch from which on `sampler` acts; uniform before.
 
     Returns:
         Dataset of ((x_c, x_r), (y_c, y_r)) if `paired`, else (x, y); x float32 [B, H, W, 3], y int64 [B];
@@ -83,7 +84,7 @@ def training_batches(dataset, batch_size, *, sampler, paired, augment, seed, ini
     images = tf.constant(dataset.train_images)
     labels = tf.constant(dataset.train_labels, tf.int64)
 
-    def epoch_indices(epoch):
+    def epoch_indices(epoch, sampler):
         uniform = uniform_indices(num_examples, batch_size, seed=seed, epoch=epoch)
         resampled = resampled_indices(dataset.train_labels, class_probs, batch_size, seed=seed, epoch=epoch)
         if paired:
@@ -91,6 +92,9 @@ def training_batches(dataset, batch_size, *, sampler, paired, augment, seed, ini
         else:
             streams = (uniform if sampler == "uniform" else resampled,)
         return tf.data.Dataset.zip(streams).take(steps).enumerate().map(lambda step, indices: (epoch, step, indices))
+
+    def indices_of(first, last, sampler):
+        return tf.data.Dataset.range(first, last).flat_map(lambda epoch: epoch_indices(epoch, sampler))
 
     def read(epoch, step, indices):
         pairs = []
@@ -101,7 +105,8 @@ def training_batches(dataset, batch_size, *, sampler, paired, augment, seed, ini
             pairs.append((normalise(x, dataset.mean, dataset.std), tf.gather(labels, chosen)))
         return tuple(zip(*pairs, strict=True)) if paired else pairs[0]
 
-    batches = tf.data.Dataset.range(initial_epoch, epochs).flat_map(epoch_indices)
+    change = max(initial_epoch, deferred_epoch)
+    batches = indices_of(initial_epoch, change, "uniform").concatenate(indices_of(change, epochs, sampler))
     batches = batches.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return _on_one_host(batches.prefetch(tf.data.AUTOTUNE))
 

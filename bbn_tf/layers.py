@@ -121,3 +121,40 @@ class CumulativeClassifier(keras.layers.Layer):
     def get_config(self):
         own = ("num_classes", "feature_scale", "use_bias")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
+
+
+@keras.saving.register_keras_serializable(package="bbn_tf")
+class CosineClassifier(keras.layers.Layer):
+    """Cosine of the features and every class's weights: LDAM's classifier (arXiv:1906.07413). [B, D] -> [B, C]."""
+
+    def __init__(self, num_classes, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+
+    def build(self, input_shape):
+        uniform = keras.initializers.RandomUniform(-1.0, 1.0)
+        self.kernel = self.add_weight((input_shape[-1], self.num_classes), uniform, name="kernel")
+
+    def call(self, features):
+        kernel = ops.cast(self.kernel, self.compute_dtype)
+        return ops.matmul(ops.normalize(features, axis=-1), ops.normalize(kernel, axis=0))
+
+    def get_config(self):
+        return {**super().get_config(), "num_classes": self.num_classes}
+
+
+@keras.saving.register_keras_serializable(package="bbn_tf")
+class ClassWeights(keras.layers.Layer):
+    """Passes logits [B, C] on and keeps the loss's class weights, float [C], where a callback can change them.
+
+    A weight of the model and not an attribute of the loss: compiled code reads it anew at every step, on
+    every backend.
+    """
+
+    def build(self, input_shape):
+        self.class_weights = self.add_weight(
+            (input_shape[-1],), "ones", dtype="float32", trainable=False, name="class_weights", autocast=False
+        )
+
+    def call(self, logits):
+        return logits

@@ -3,7 +3,7 @@
 import keras
 
 from bbn_tf.backbones import BACKBONES
-from bbn_tf.layers import EVAL_ALPHA, CumulativeClassifier
+from bbn_tf.layers import EVAL_ALPHA, ClassWeights, CosineClassifier, CumulativeClassifier
 
 FEATURE_CONVENTIONS = {
     "published_code": {"feature_scale": 2.0, "use_bias": True},
@@ -92,22 +92,48 @@ def build_bbn(backbone, input_shape, num_classes, feature_convention="published_
     return BBN(images, logits, name="bbn")
 
 
-def build_plain(backbone, input_shape, num_classes, **layer_options):
-    """The same network with one branch: image float [B, H, W, 3] -> float32 logits [B, C]."""
+@keras.saving.register_keras_serializable(package="bbn_tf")
+class Plain(keras.Model):
+    """Functional model image -> logits, whose loss weights the images by class. Made by `build_plain`."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+
+    @property
+    def class_weights(self):
+        """float32 [C], the loss's weight of each class."""
+        return self.get_layer("class_weights").class_weights
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return super().compute_loss(x, y, y_pred, keras.ops.take(self.class_weights, y), training)
+
+
+def build_plain(backbone, input_shape, num_classes, cosine=False, **layer_options):
+    """The same network with one branch: image float [B, H, W, 3] -> float32 logits [B, C].
+
+    Args:
+        backbone, input_shape, num_classes, **layer_options: as for `build_bbn`.
+        cosine: whether the logits are cosines, as LDAM needs them, instead of a linear layer's.
+
+    Returns:
+        `Plain`.
+    """
     family = BACKBONES[backbone]
     trunk = family.trunk(input_shape, **layer_options)
     block = family.last_block(trunk.output_shape[1:], "last_block", **layer_options)
     image = keras.Input(input_shape, name="image")
     features = block(trunk(image))
-    bound = features.shape[-1] ** -0.5  # PyTorch's default for a linear layer
-    classifier = keras.layers.Dense(
-        num_classes,
-        kernel_initializer=keras.initializers.RandomUniform(-bound, bound),
-        bias_initializer=keras.initializers.RandomUniform(-bound, bound),
-        name="classifier",
-        dtype=_logits_dtype(**layer_options),
-    )
-    return keras.Model(image, classifier(features), name="plain")
+    options = {"name": "classifier", "dtype": _logits_dtype(**layer_options)}
+    if cosine:
+        classifier = CosineClassifier(num_classes, **options)
+    else:
+        bound = features.shape[-1] ** -0.5  # PyTorch's default for a linear layer
+        uniform = [keras.initializers.RandomUniform(-bound, bound) for _ in range(2)]
+        classifier = keras.layers.Dense(
+            num_classes, kernel_initializer=uniform[0], bias_initializer=uniform[1], **options
+        )
+    weighted = ClassWeights(name="class_weights", dtype=options["dtype"])
+    return Plain(image, weighted(classifier(features)), name="plain")
 
 
 def _logits_dtype(dtype="float32", **_):

@@ -9,7 +9,9 @@ import time
 import keras
 import tensorflow as tf
 
-from bbn_tf import adaptors, callbacks, datasets, input_pipeline, lr_schedules, models, optimizers, tensorboard
+from bbn_tf import adaptors, callbacks, datasets, input_pipeline, losses, lr_schedules, models, optimizers, tensorboard
+from bbn_tf.config import DEPENDENT
+from bbn_tf.cross_entropy import AdjustedCrossEntropy
 from bbn_tf.errors import UserError
 from bbn_tf.evaluate import Evaluator
 from bbn_tf.run_folder import RunFolder, atomic_path, check_whole, write_json
@@ -55,7 +57,7 @@ def _train(config, run, dataset, strategy, steps, start):
         tf.config.experimental.enable_op_determinism()
     with strategy.scope():
         model = build_model(config, dataset)
-        model.compile(build_optimizer(config), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        model.compile(build_optimizer(config), build_loss(config, dataset))
         evaluate = Evaluator(model, dataset)
         initial_epoch = restore(model, run)
     print(
@@ -69,7 +71,7 @@ def _train(config, run, dataset, strategy, steps, start):
             epochs=config.epochs,
             steps_per_epoch=steps,
             shuffle=False,
-            callbacks=build_callbacks(config, run, evaluate),
+            callbacks=build_callbacks(config, run, dataset, evaluate),
             verbose=1 if sys.stdout.isatty() else 2,
         )
     with atomic_path(run.model_file) as temporary:
@@ -99,7 +101,7 @@ def load_model(run):
         raise UserError(f"--model_dir={run.path}: has no model.keras; train it first, with --mode=train")
     try:
         check_whole(run.model_file)
-        return keras.models.load_model(run.model_file)
+        return keras.models.load_model(run.model_file, compile=False)
     except Exception as error:  # whatever a damaged zip, JSON or HDF5 file makes Keras raise
         raise UserError(f"{run.model_file}: damaged, can't be loaded ({type(error).__name__})") from error
 
@@ -159,6 +161,7 @@ def training_batches(config, dataset, initial_epoch):
         dataset,
         config.global_batch_size,
         sampler=config.sampler,
+        deferred_epoch=config.deferred_epoch,
         paired=config.model == "bbn",
         augment=config.augment,
         seed=config.seed,
@@ -174,8 +177,21 @@ def build_model(config, dataset):
     }
     if config.model == "bbn":
         options["feature_convention"] = config.feature_convention
+    else:
+        options["cosine"] = config.loss == "ldam"
     build = {"bbn": models.build_bbn, "plain": models.build_plain}[config.model]
     return build(config.backbone, dataset.input_shape, dataset.num_classes, **options)
+
+
+def build_loss(config, dataset):
+    """`AdjustedCrossEntropy` of `config.loss` and the class counts."""
+    return AdjustedCrossEntropy(**_with_own_settings(losses.LOSSES, config.loss, "loss", config, dataset))
+
+
+def _with_own_settings(table, choice, owner, config, dataset):
+    """The table's function of the class counts and of the settings that only this choice has."""
+    settings = {name: getattr(config, name) for name in DEPENDENT.get((owner, choice), {})}
+    return table[choice](dataset.class_counts, **settings)
 
 
 def build_optimizer(config):
@@ -187,7 +203,7 @@ def build_optimizer(config):
     )
 
 
-def build_callbacks(config, run, evaluate):
+def build_callbacks(config, run, dataset, evaluate):
     """In order: what sets variables, what looks at the loss, what measures, what writes it down."""
 
     def learning_rate(epoch):
@@ -209,6 +225,9 @@ def build_callbacks(config, run, evaluate):
             alpha = callbacks.ScheduleVariable("alpha", lambda e: adaptor(e / config.epochs), lambda m: m.alpha)
         scheduled.insert(0, alpha)
         columns += ["conventional_error", "rebalancing_error"]
+    elif config.class_weights != "none":
+        weights = _with_own_settings(losses.CLASS_WEIGHTS, config.class_weights, "class_weights", config, dataset)
+        scheduled.append(callbacks.DeferClassWeights(weights, config.deferred_epoch))
     return scheduled + [
         callbacks.StopOnNonFiniteLoss(),
         callbacks.Evaluate(evaluate, config.eval_every),

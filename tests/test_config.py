@@ -26,10 +26,11 @@ def test_every_flag_file_parses_and_begins_with_a_comment(path):
 
 
 @pytest.mark.parametrize("data", ["cifar10_lt", "cifar100_lt"])
-@pytest.mark.parametrize("method", ["bbn", "plain"])
+@pytest.mark.parametrize("method", ["bbn", "ce"])
 def test_data_and_method_files_compose(data, method):
     config = parse(*(f"--flagfile=flags/{name}.flags" for name in (data, method)), "--epochs=300")
-    assert (config.dataset, config.model, config.epochs, config.lr_milestones) == (data, method, 300, (120, 160))
+    model = {"bbn": "bbn", "ce": "plain"}[method]
+    assert (config.dataset, config.model, config.epochs, config.lr_milestones) == (data, model, 300, (120, 160))
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,35 @@ def test_senseless_values_cost_one_line(argument, message):
 def test_what_only_bbn_has_is_refused_for_the_plain_model(argument):
     with pytest.raises(UserError, match=re.escape(f"{argument}: has no meaning with --model=plain")):
         parse("--model=plain", argument)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--loss=focal", "--loss=focal: only with --model=plain"),
+        ("--class_weights=inverse", "--class_weights=inverse: only with --model=plain"),
+        ("--deferred_epoch=3", "--deferred_epoch=3: only with --model=plain"),
+        ("--model=plain --deferred_epoch=3", "--deferred_epoch=3: needs --class_weights or --sampler to defer"),
+        ("--model=plain --sampler=balanced --deferred_epoch=200", "--deferred_epoch=200: must be below --epochs=200"),
+        ("--model=plain --focal_gamma=1", "--focal_gamma=1: has no meaning with --loss=ce"),
+        ("--model=plain --loss=focal --ldam_scale=3", "--ldam_scale=3: has no meaning with --loss=focal"),
+        ("--model=plain --loss=focal --focal_gamma=-1", "--focal_gamma=-1: must be at least 0"),
+        ("--model=plain --effective_beta=0.9", "--effective_beta=0.9: has no meaning with --class_weights=none"),
+        (
+            "--model=plain --class_weights=effective --effective_beta=1",
+            "--effective_beta=1: must be at least 0 and below",
+        ),
+    ],
+)
+def test_methods_that_mean_nothing_are_refused(arguments, message):
+    with pytest.raises(UserError, match="^" + re.escape(message)):
+        parse(*arguments.split())
+
+
+def test_settings_that_a_choice_brings_along():
+    config = parse("--model=plain", "--loss=ldam", "--class_weights=effective")
+    assert (config.ldam_margin, config.ldam_scale, config.effective_beta) == (0.5, 30, 0.9999)
+    assert config.focal_gamma is None and config.adaptor is None
 
 
 def test_plain_model_samples_uniformly_by_default():
