@@ -6,6 +6,7 @@ blocks, the plain network one of each.
 """
 
 import dataclasses
+import itertools
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,19 +16,30 @@ class CifarResNet:
     blocks_per_stage: int
     widths = (16, 32, 64)
 
-    def trunk(self, input_shape, **layer_options):
+    def trunk(self, input_shape, mixup=False, **layer_options):
         """Model [B, H, W, 3] -> [B, H', W', D], all but the last block.
 
-        `layer_options`: `dtype` (policy of every layer) and `synchronized` (BatchNorm over all replicas).
+        Args:
+            input_shape: (H, W, 3).
+            mixup: whether to put a `Mixup` layer before the network and behind the first two stages, the
+                places of manifold mixup (arXiv:1806.05236).
+            **layer_options: `dtype` (policy of every layer) and `synchronized` (BatchNorm over all replicas).
         """
         import keras
 
+        from bbn_tf.layers import Mixup
+
+        def mix(x, place):
+            return Mixup(name=f"mixup_{place}", dtype=layer_options.get("dtype"))(x) if mixup else x
+
         inputs = keras.Input(input_shape, name="image")
-        x = _conv_bn(inputs, self.widths[0], 1, "stem", **layer_options)
+        x = _conv_bn(mix(inputs, 0), self.widths[0], 1, "stem", **layer_options)
         x = keras.layers.ReLU(name="stem_relu", dtype=layer_options.get("dtype"))(x)
-        for stage, block in self._blocks()[:-1]:
+        for (stage, block), (next_stage, _) in itertools.pairwise(self._blocks()):
             x = _basic_block(x, self.widths[stage], self._stride(stage, block), f"stage{stage + 1}_block{block + 1}",
                              **layer_options)  # fmt: skip
+            if next_stage > stage:
+                x = mix(x, next_stage)
         return keras.Model(inputs, x, name="trunk")
 
     def last_block(self, input_shape, name, **layer_options):

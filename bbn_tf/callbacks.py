@@ -77,6 +77,31 @@ class DeferClassWeights(keras.callbacks.Callback):
         self.model.class_weights.assign(self.weights if epoch >= self.first_epoch else np.ones_like(self.weights))
 
 
+class DrawMixup(keras.callbacks.Callback):
+    """Draws anew every step how much is mixed, and where: share ~ Beta(concentration, concentration).
+
+    Args:
+        concentration: the Beta distribution's parameter.
+        anywhere: mix at one of the model's `Mixup` layers, each as likely (manifold mixup); else the input.
+        seed: the draws depend on (seed, epoch, step) only.
+    """
+
+    def __init__(self, concentration, anywhere, seed):
+        super().__init__()
+        self.concentration, self.anywhere, self.seed = concentration, anywhere, seed
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        rng = np.random.default_rng((self.seed, self.epoch, batch))
+        places = self.model.mixup_layers
+        chosen = rng.integers(len(places)) if self.anywhere else 0
+        share = rng.beta(self.concentration, self.concentration)
+        for place, layer in enumerate(places):
+            layer.share.assign(share if place == chosen else 1.0)
+
+
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
     """Ends the run, naming epoch and step, as soon as the loss is not a number or infinite."""
 

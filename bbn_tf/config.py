@@ -28,6 +28,8 @@ DEPENDENT = {
     ("loss", "focal"): {"focal_gamma": 2.0},
     ("loss", "ldam"): {"ldam_margin": 0.5, "ldam_scale": 30.0},
     ("loss", "logit_adjusted"): {"logit_adjustment": 1.0},
+    ("mixup", "input"): {"mixup_concentration": 1.0, "mixup_sampler": None},
+    ("mixup", "manifold"): {"mixup_concentration": 2.0, "mixup_sampler": None},
     ("class_weights", "effective"): {"effective_beta": 0.9999},
 }
 ONLY_IN = {  # flag -> the modes in which it means anything; flags not listed: in all that train
@@ -97,6 +99,14 @@ class Config:
     effective_beta: float | None = _setting(None, "--class_weights=effective: beta (default 0.9999).")
     deferred_epoch: int = _setting(0, "Epoch (from 0) from which on --class_weights and --sampler act, uniform before; "
                                    "only with --model=plain.")  # fmt: skip
+    mixup: str = _setting("none", "Convex combinations of images and labels, only with --model=plain. input: of the "
+                          "images. manifold: there or behind the first or second stage, drawn every step.",
+                          ("none", "input", "manifold"))  # fmt: skip
+    mixup_concentration: float | None = _setting(None, "--mixup: a of the share's distribution Beta(a, a) (default: "
+                                                 "input 1, manifold 2).")  # fmt: skip
+    mixup_sampler: str | None = _setting(None, "--mixup: mix images of the uniform stream with those of a second one, "
+                                         "drawn by this class sampler (default: among themselves).",
+                                         tuple(samplers.SAMPLERS))  # fmt: skip
     sync_batch_norm: bool = _setting(False, "BatchNorm statistics over the batch of all replicas.")
     mixed_precision: bool = _setting(False, "Compute in bfloat16, keep weights and loss in float32.")
 
@@ -168,13 +178,17 @@ class Config:
 
     def _check_method(self):
         if self.model == "bbn":
-            for name, neutral in (("loss", "ce"), ("class_weights", "none"), ("deferred_epoch", 0)):
+            for name, neutral in (("loss", "ce"), ("class_weights", "none"), ("deferred_epoch", 0), ("mixup", "none")):
                 self._check(name, getattr(self, name) == neutral, "only with --model=plain")
         self._check("deferred_epoch", 0 <= self.deferred_epoch < self.epochs, f"must be below --epochs={self.epochs}")
         changes = self.sampler != "uniform" or self.class_weights != "none"
         self._check("deferred_epoch", changes or not self.deferred_epoch, "needs --class_weights or --sampler to defer")
         for name in ("ldam_margin", "ldam_scale", "focal_gamma", "logit_adjustment"):
             self._check(name, getattr(self, name) is None or getattr(self, name) >= 0, "must be at least 0")
+        positive = self.mixup_concentration is None or self.mixup_concentration > 0
+        self._check("mixup_concentration", positive, "must be above 0")
+        both = self.mixup_sampler is not None and self.sampler != "uniform"
+        self._check("mixup_sampler", not both, f"mixes with the uniform stream, not --sampler={self.sampler}")
         inside = self.effective_beta is None or 0 <= self.effective_beta < 1
         self._check("effective_beta", inside, "must be at least 0 and below 1")
 
@@ -193,6 +207,7 @@ class Config:
         model = "compare" if self.mode == "compare" else self.model
         parts = [self.dataset, f"if{self.imbalance_factor:g}", model, self.backbone, self.sampler]
         parts += [self.adaptor, self.loss.replace("ce", ""), self.class_weights.replace("none", "")]
+        parts += ["" if self.mixup == "none" else f"mixup-{self.mixup}", self.mixup_sampler]
         parts += [f"from{self.deferred_epoch}" * bool(self.deferred_epoch), f"{self.epochs}epochs", f"seed{self.seed}"]
         return re.sub(r"[^\w.]+", "-", "_".join(part for part in parts if part))
 
@@ -215,7 +230,7 @@ class Config:
         reset = {}
         if model != self.model:
             reset = {name: None for settings in DEPENDENT.values() for name in settings}
-            reset |= {"loss": "ce", "class_weights": "none", "deferred_epoch": 0}
+            reset |= {"loss": "ce", "class_weights": "none", "deferred_epoch": 0, "mixup": "none"}
         return dataclasses.replace(self, model=model, model_dir=model_dir, mode="train", **reset)
 
 

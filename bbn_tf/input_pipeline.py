@@ -111,6 +111,16 @@ def training_batches(dataset, batch_size, *, sampler, paired, augment, seed, ini
     return _on_one_host(batches.prefetch(tf.data.AUTOTUNE))
 
 
+def interleaved(batches):
+    """((x_c, x_r), (y_c, y_r)) -> (x [2B, H, W, 3], y [2B]): an image of each stream side by side."""
+
+    def one_of_each(pair):
+        stacked = tf.stack(pair, axis=1)  # [B, 2, ...]
+        return tf.reshape(stacked, [-1, *stacked.shape[2:]])
+
+    return _on_one_host(batches.map(lambda x, y: (one_of_each(x), one_of_each(y))))
+
+
 def evaluation_batches(dataset, batch_size):
     """The images to evaluate on, in order, whole: dataset of float32 [B, H, W, 3], the last B smaller."""
     images = tf.data.Dataset.from_tensor_slices(dataset.eval_images).batch(batch_size)

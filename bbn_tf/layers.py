@@ -158,3 +158,32 @@ class ClassWeights(keras.layers.Layer):
 
     def call(self, logits):
         return logits
+
+
+def partners(x):
+    """Every element beside its neighbour: [B, ...] -> [B, ...], 2i and 2i + 1 exchanged; B even.
+
+    Batches come in random order, so the neighbour is a random partner, and it stays on the same replica.
+    """
+    shape = ops.shape(x)
+    pairs = ops.reshape(x, (-1, 2, *shape[1:]))
+    return ops.reshape(ops.flip(pairs, axis=1), (-1, *shape[1:]))
+
+
+@keras.saving.register_keras_serializable(package="bbn_tf")
+class Mixup(keras.layers.Layer):
+    """In training a convex combination of every image (or feature map) and its partner; identity in inference.
+
+        x' = share * x + (1 - share) * partner(x)    (Eq. 1 of arXiv:1710.09412)
+
+    `share` is a non-trainable scalar weight that a callback draws; 1 mixes nothing.  [B, ...] -> [B, ...].
+    """
+
+    def build(self, input_shape):
+        self.share = self.add_weight((), "ones", dtype="float32", trainable=False, name="share", autocast=False)
+
+    def call(self, inputs, training=False):
+        if not training:
+            return inputs
+        share = ops.cast(self.share, inputs.dtype)
+        return share * inputs + (1 - share) * partners(inputs)

@@ -1,9 +1,11 @@
 """BBN, the plain single-branch classifier, and what of them is used for inference."""
 
+import math
+
 import keras
 
 from bbn_tf.backbones import BACKBONES
-from bbn_tf.layers import EVAL_ALPHA, ClassWeights, CosineClassifier, CumulativeClassifier
+from bbn_tf.layers import EVAL_ALPHA, ClassWeights, CosineClassifier, CumulativeClassifier, Mixup, partners
 
 FEATURE_CONVENTIONS = {
     "published_code": {"feature_scale": 2.0, "use_bias": True},
@@ -104,22 +106,36 @@ class Plain(keras.Model):
         """float32 [C], the loss's weight of each class."""
         return self.get_layer("class_weights").class_weights
 
+    @property
+    def mixup_layers(self):
+        """The `Mixup` layers, from the input on; empty if there are none."""
+        return [layer for layer in self.get_layer("trunk").layers if isinstance(layer, Mixup)]
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        return super().compute_loss(x, y, y_pred, keras.ops.take(self.class_weights, y), training)
+        def loss(labels):
+            return super(Plain, self).compute_loss(
+                x, labels, y_pred, keras.ops.take(self.class_weights, labels), training
+            )
+
+        if not self.mixup_layers:
+            return loss(y)
+        share = math.prod(layer.share for layer in self.mixup_layers)  # all but one are 1
+        return share * loss(y) + (1 - share) * loss(partners(y))
 
 
-def build_plain(backbone, input_shape, num_classes, cosine=False, **layer_options):
+def build_plain(backbone, input_shape, num_classes, cosine=False, mixup=False, **layer_options):
     """The same network with one branch: image float [B, H, W, 3] -> float32 logits [B, C].
 
     Args:
         backbone, input_shape, num_classes, **layer_options: as for `build_bbn`.
         cosine: whether the logits are cosines, as LDAM needs them, instead of a linear layer's.
+        mixup: whether training mixes images and their feature maps; batches must then be even.
 
     Returns:
         `Plain`.
     """
     family = BACKBONES[backbone]
-    trunk = family.trunk(input_shape, **layer_options)
+    trunk = family.trunk(input_shape, mixup=mixup, **layer_options)
     block = family.last_block(trunk.output_shape[1:], "last_block", **layer_options)
     image = keras.Input(input_shape, name="image")
     features = block(trunk(image))

@@ -136,6 +136,8 @@ def distribution(config):
             f"--global_batch_size={config.global_batch_size}: must be divisible by {len(devices)}, the number of "
             f"replicas (one a {kind}; see --num_devices)"
         )
+    if config.mixup != "none" and config.global_batch_size // len(devices) % 2:
+        raise UserError(f"--global_batch_size={config.global_batch_size}: mixup needs an even number a replica")
     return _mirrored(tuple(devices))
 
 
@@ -157,17 +159,18 @@ def load_dataset(config):
 
 
 def training_batches(config, dataset, initial_epoch):
-    return input_pipeline.training_batches(
+    batches = input_pipeline.training_batches(
         dataset,
         config.global_batch_size,
-        sampler=config.sampler,
+        sampler=config.mixup_sampler or config.sampler,
         deferred_epoch=config.deferred_epoch,
-        paired=config.model == "bbn",
+        paired=config.model == "bbn" or config.mixup_sampler is not None,
         augment=config.augment,
         seed=config.seed,
         initial_epoch=initial_epoch,
         epochs=config.epochs,
     )
+    return input_pipeline.interleaved(batches) if config.mixup_sampler else batches
 
 
 def build_model(config, dataset):
@@ -178,7 +181,7 @@ def build_model(config, dataset):
     if config.model == "bbn":
         options["feature_convention"] = config.feature_convention
     else:
-        options["cosine"] = config.loss == "ldam"
+        options |= {"cosine": config.loss == "ldam", "mixup": config.mixup != "none"}
     build = {"bbn": models.build_bbn, "plain": models.build_plain}[config.model]
     return build(config.backbone, dataset.input_shape, dataset.num_classes, **options)
 
@@ -228,6 +231,8 @@ def build_callbacks(config, run, dataset, evaluate):
     elif config.class_weights != "none":
         weights = _with_own_settings(losses.CLASS_WEIGHTS, config.class_weights, "class_weights", config, dataset)
         scheduled.append(callbacks.DeferClassWeights(weights, config.deferred_epoch))
+    if config.mixup != "none":
+        scheduled.append(callbacks.DrawMixup(config.mixup_concentration, config.mixup == "manifold", config.seed))
     return scheduled + [
         callbacks.StopOnNonFiniteLoss(),
         callbacks.Evaluate(evaluate, config.eval_every),

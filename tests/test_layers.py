@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bbn_tf.layers import BatchNorm, CumulativeClassifier, ShortcutA
+from bbn_tf.layers import BatchNorm, CosineClassifier, CumulativeClassifier, Mixup, ShortcutA, partners
 
 RNG = np.random.default_rng(0)
 
@@ -70,3 +70,27 @@ def test_alpha_is_a_tf_variable_read_at_every_step():
         layer.alpha.assign(alpha)
         results.append(step().numpy())
     assert not np.allclose(*results)
+
+
+def test_partners_by_hand():
+    assert partners(np.array([3, 1, 4, 1, 5, 9])).numpy().tolist() == [1, 3, 1, 4, 9, 5]
+    x = RNG.normal(size=(4, 2, 2, 3))
+    assert np.array_equal(partners(x), x[[1, 0, 3, 2]])
+
+
+def test_mixup_by_hand():
+    layer = Mixup()
+    x = np.array([[1.0, 2.0], [5.0, 10.0]], "float32")
+    assert np.array_equal(layer(x, training=True), x)
+    layer.share.assign(0.75)
+    np.testing.assert_allclose(layer(x, training=True), [[2, 4], [4, 8]])
+    assert np.array_equal(layer(x), x)
+    assert not layer.trainable_weights
+
+
+def test_cosine_classifier_by_hand():
+    layer = CosineClassifier(2)
+    features = np.array([[3.0, 4.0], [-6.0, 8.0]], "float32")
+    layer(features)
+    layer.kernel.assign([[7.0, 0.0], [0.0, 0.1]])
+    np.testing.assert_allclose(layer(features), [[0.6, 0.8], [-0.6, 0.8]], rtol=1e-5)

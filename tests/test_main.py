@@ -66,6 +66,7 @@ TINY = ("--backbone=resnet8", "--epochs=2", "--lr_milestones=", "--warmup_epochs
         ("--imbalance_factor=111", "--imbalance_factor=111: the rarest of 10 classes would keep no image"),
         ("--global_batch_size=1000", "--global_batch_size=1000: must be at most 305"),
         ("--global_batch_size=63", "--global_batch_size=63: must be divisible by 2, the number of replicas"),
+        ("--model=plain --mixup=input --global_batch_size=62", "--global_batch_size=62: mixup needs an even number"),
         ("--num_devices=99", "--num_devices=99: must be at most 2"),
         ("--profile_steps=1,99", "--profile_steps=1,99: must end by 8, the run's last step"),
         ("--model_dir={file}/run", "--model_dir={file}/run: can't be written to (Not a directory)"),
@@ -79,7 +80,7 @@ def test_a_mistake_only_the_data_or_devices_show(argument, message, tmp_path):
     places["foreign"].mkdir()
     (places["foreign"] / "thesis.tex").write_text("mine")
     RunFolder(places["other"]).prepare(Config().settings(), overwrite=False)
-    status, line = run(*TINY, f"--model_dir={tmp_path / 'run'}", argument.format(**places))
+    status, line = run(*TINY, f"--model_dir={tmp_path / 'run'}", *argument.format(**places).split())
     assert status == 1 and line.startswith("error: " + message.format(**places))
     assert not (tmp_path / "run").exists()
     assert [entry.name for entry in places["foreign"].iterdir()] == ["thesis.tex"]

@@ -29,7 +29,9 @@ def command(method, folder):
 
 
 def test_methods_of_the_paper_are_there():
-    assert {"bbn", "ce", "focal", "ce_drw", "ce_drs", "ldam_drw", "cb_focal", "rw", "rs"} <= set(METHODS)
+    table_1 = {"bbn", "ce", "focal", "mixup", "manifold_mixup", "manifold_mixup_two_samplers", "ce_drw", "ce_drs",
+               "cb_focal", "ldam_drw"}  # fmt: skip
+    assert table_1 | {"rw", "rs"} <= set(METHODS)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -45,15 +47,91 @@ def test_trains_and_evaluates_alike(method, tmp_path):
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed")
-def test_trains_on_jax(tmp_path):
-    """LDAM with deferred weights: margins, scale, cosines and weights that change between two epochs."""
+@pytest.mark.parametrize("method", ["ldam_drw", "manifold_mixup_two_samplers"])
+def test_trains_on_jax(method, tmp_path):
+    """Weights that change between epochs, shares that change every step: each step must see the new ones."""
     process = subprocess.run(
-        [sys.executable, ROOT / "main.py", *command("ldam_drw", tmp_path)], cwd=ROOT, capture_output=True, text=True,
+        [sys.executable, ROOT / "main.py", *command(method, tmp_path)], cwd=ROOT, capture_output=True, text=True,
         env={**os.environ, "KERAS_BACKEND": "jax"}, check=False, timeout=300,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
-    weights = train.load_model(RunFolder(tmp_path)).class_weights
-    assert np.ptp(keras.ops.convert_to_numpy(weights)) > 0.1
+    model = train.load_model(RunFolder(tmp_path))
+    if method == "ldam_drw":
+        assert np.ptp(keras.ops.convert_to_numpy(model.class_weights)) > 0.1
+    else:
+        assert [float(layer.share) for layer in model.mixup_layers] == pytest.approx(drawn(2.0, True, epoch=1, step=2))
+
+
+def drawn(concentration, anywhere, epoch, step):
+    """The shares of the three places in one step of a run of seed 0."""
+    rng = np.random.default_rng((0, epoch, step))
+    place = rng.integers(3) if anywhere else 0
+    share = rng.beta(concentration, concentration)
+    return [share if p == place else 1.0 for p in range(3)]
+
+
+@pytest.mark.parametrize("anywhere", [False, True])
+def test_mixup_draws(anywhere):
+    """Places and shares follow their laws, and depend on (seed, epoch, step) alone."""
+    model = models.build_plain("resnet8", (32, 32, 3), 3, mixup=True)
+    assert [layer.name for layer in model.mixup_layers] == ["mixup_0", "mixup_1", "mixup_2"]
+    callback = callbacks.DrawMixup(2.0, anywhere, seed=0)
+    callback.set_model(model)
+    callback.on_epoch_begin(5)
+    shares = []
+    for step in range(300):
+        callback.on_train_batch_begin(step)
+        shares.append([float(layer.share) for layer in model.mixup_layers])
+    assert shares[7] == pytest.approx(drawn(2.0, anywhere, epoch=5, step=7))
+    shares = np.array(shares)
+    assert np.all(np.sum(shares < 1, axis=1) == 1)
+    places = np.mean(shares < 1, axis=0)
+    np.testing.assert_allclose(places, [1 / 3] * 3 if anywhere else [1, 0, 0], atol=0.1)
+    values = shares.min(axis=1)  # Beta(2, 2): mean 1/2, variance 1/20
+    assert values.mean() == pytest.approx(0.5, abs=0.05) and values.var() == pytest.approx(0.05, abs=0.012)
+
+
+def test_mixed_loss_by_hand():
+    """Eq. of arXiv:1710.09412: share * E(p, y) + (1 - share) * E(p, partner's y), weighted by class."""
+    model = models.build_plain("resnet8", (32, 32, 3), 3, mixup=True)
+    model.compile(loss=train.AdjustedCrossEntropy())
+    logits = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
+    labels, weights = np.array([0, 1, 2, 2]), np.array([1.0, 2.0, 4.0])
+    model.class_weights.assign(weights)
+    model.mixup_layers[1].share.assign(0.7)
+    entropies = -logits + np.log(np.exp(logits).sum(1, keepdims=True))
+
+    def weighted(y):
+        return np.sum(weights[y] * entropies[np.arange(4), y]) / weights[y].sum()
+
+    expected = 0.7 * weighted(labels) + 0.3 * weighted(labels[[1, 0, 3, 2]])
+    assert float(model.compute_loss(None, labels, logits)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_manifold_mixup_mixes_where_it_says():
+    """With one place's share at 0 every image takes its partner's place there: outputs are exchanged."""
+    model = models.build_plain("resnet14", (32, 32, 3), 3, mixup=True)
+    images = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
+    plain = np.asarray(model(images, training=True))
+    assert np.ptp(plain) > 1e-3
+    for layer in model.mixup_layers:
+        layer.share.assign(0.0)
+        np.testing.assert_allclose(model(images, training=True), plain[[1, 0, 3, 2]], rtol=1e-3, atol=1e-4)
+        layer.share.assign(1.0)
+    before = model(images)
+    model.mixup_layers[0].share.assign(0.3)
+    np.testing.assert_array_equal(model(images), before)  # inference mixes nothing
+
+
+def test_two_samplers_stand_side_by_side():
+    data = train.load_dataset(train_config())
+    paired = input_pipeline.training_batches(
+        data, 50, sampler="reversed", paired=True, augment="none", seed=1, initial_epoch=0, epochs=1
+    )
+    ((x_c, x_r), (y_c, y_r)), (x, y) = next(iter(paired)), next(iter(input_pipeline.interleaved(paired)))
+    assert x.shape == (100, 32, 32, 3) and y.shape == (100,)
+    for stream, (images, labels) in enumerate(((x_c, y_c), (x_r, y_r))):
+        assert np.array_equal(x[stream::2], images) and np.array_equal(y[stream::2], labels)
 
 
 def test_deferred_weights_begin_at_their_epoch():
