@@ -9,6 +9,7 @@ import typing
 from absl import flags
 
 from bbn_tf import adaptors, datasets, long_tail, samplers
+from bbn_tf.augment import AUGMENTATIONS
 from bbn_tf.backbones import BACKBONES
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import RunFolder, read_export_facts
@@ -90,8 +91,9 @@ class Config:
     momentum: float = _setting(0.9, "SGD's momentum.")
     nesterov: bool = _setting(True, "Nesterov momentum.")
     weight_decay: float = _setting(2e-4, "L2 penalty's factor, added to every gradient as PyTorch does.")
-    augment: str = _setting("basic", "basic: crop out of 4 pixels of padding, flip where the data allow it.",
-                            ("basic", "none"))  # fmt: skip
+    augment: str = _setting("basic", "basic: crop out of 4 pixels of padding, flip where the data allow it. none. "
+                            "autoaugment_cutout: basic, then the CIFAR-10 AutoAugment policy and Cutout. "
+                            "randaugment: basic, then RandAugment (N = 2, M = 9).", tuple(AUGMENTATIONS))  # fmt: skip
 
     seed: int = _setting(0, "Of initial weights, draws and the validation split.")
     deterministic: bool = _setting(False, "Slower operations whose results do not depend on timing.")

@@ -3,7 +3,7 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from bbn_tf import input_pipeline, long_tail, samplers
+from bbn_tf import augment, input_pipeline, long_tail, samplers
 from bbn_tf.datasets import CIFAR_MEAN, CIFAR_STD, ImageDataset
 
 SEED = 7
@@ -129,10 +129,10 @@ def test_crop_and_flip_per_image(inside_tf_data):
     images = np.random.default_rng(0).integers(1, 256, (200, 6, 6, 3), dtype=np.uint8)
     key = tf.constant([1, 2], tf.int64)
     if inside_tf_data:
-        one = tf.data.Dataset.from_tensors(images).map(lambda x: input_pipeline.crop_and_flip(x, key, True))
+        one = tf.data.Dataset.from_tensors(images).map(lambda x: augment.crop_and_flip(x, key, True))
         cropped = next(iter(one)).numpy()
     else:
-        cropped = input_pipeline.crop_and_flip(tf.constant(images), key, True).numpy()
+        cropped = augment.crop_and_flip(tf.constant(images), key, True).numpy()
     padded = np.pad(images, [(0, 0), (4, 4), (4, 4), (0, 0)])
     found = []
     for image, result in zip(padded, cropped, strict=True):
@@ -150,7 +150,7 @@ def test_crop_and_flip_per_image(inside_tf_data):
 
 def test_no_flip_where_the_data_forbid_it():
     images = tf.constant(np.arange(8, dtype=np.uint8)[None, None, :, None].repeat(64, 0).repeat(8, 1) + 1)
-    cropped = input_pipeline.crop_and_flip(images, tf.constant([1, 2], tf.int64), False).numpy()
+    cropped = augment.crop_and_flip(images, tf.constant([1, 2], tf.int64), False).numpy()
     steps = np.diff(cropped.astype(int), axis=2)[cropped[:, :, 1:] * cropped[:, :, :-1] > 0]
     assert set(steps) == {1}  # mirrored they would be -1
 
