@@ -5,6 +5,9 @@ Plain TensorFlow operations with stateless draws, for none of the libraries at h
 is no function of the step and so is lost where a run resumes; Keras has no AutoAugment.  keras-cv draws from
 stateful generators as well and is no longer developed, keras-hub has no augmentation; imgaug, albumentations and
 torchvision work on NumPy arrays or PyTorch tensors, in tf.data that is a `tf.py_function` under Python's lock.
+
+No operation mirrors.  The policies were found on natural images: digits are still turned by up to 30 degrees and
+inverted, as CIFAR's images are.
 """
 
 import tensorflow as tf
@@ -60,7 +63,7 @@ def autoaugment_cutout(images, key, horizontal_flip):
 def randaugment(images, key, horizontal_flip):
     """`crop_and_flip`, then two operations of `RANDAUGMENT` at magnitude 9 (arXiv:1909.13719, N = 2, M = 9).
 
-    M counts to 10, "the maximum scale for a given transformation" (section 3.1), and the ranges are
+    M counts to 10, "the maximum scale for a given transformation" (section 3), and the ranges are
     AutoAugment's.  Differences: no Cutout, which the paper adds on CIFAR; Color and the other enhancements take
     their sign at random, as in `autoaugment`.
 
@@ -120,7 +123,7 @@ def cutout(images, key):
     return tf.where(hidden, tf.zeros_like(images), images)
 
 
-RANDAUGMENT = [name for name in OPERATIONS if name != "Invert"]  # 14, the paper's section 3.1
+RANDAUGMENT = [name for name in OPERATIONS if name != "Invert"]  # the paper's 14
 
 CIFAR10_POLICY = (  # 25 times two of (operation, probability, magnitude); 0 where the magnitude has no meaning
     (("Invert", 0.1, 0), ("Contrast", 0.2, 6)),

@@ -160,7 +160,8 @@ class Config:
     def _name(self):
         model = "compare" if self.mode == "compare" else self.model
         parts = [self.dataset, f"if{self.imbalance_factor:g}", model, self.backbone, self.sampler]
-        parts += [self.adaptor, f"{self.epochs}epochs", f"seed{self.seed}"]
+        augment = None if self.augment == "basic" else self.augment
+        parts += [self.adaptor, augment, f"{self.epochs}epochs", f"seed{self.seed}"]
         return re.sub(r"[^\w.]+", "-", "_".join(part for part in parts if part))
 
     def all_flags(self):

@@ -13,7 +13,7 @@ import sys
 
 from reversed_stream import BATCH, per_second, step_in_a_process
 
-SECONDS = 5
+ROUNDS, SECONDS = 3, 3
 
 
 def main():
@@ -34,7 +34,7 @@ def in_a_process(name, cores):
 
 
 def delivered(name):
-    """Prints the images a second of the training pipeline with one augmentation."""
+    """Prints the images a second of the training pipeline with one augmentation, best of three."""
     import numpy as np
 
     from bbn_tf import input_pipeline, long_tail
@@ -47,7 +47,7 @@ def delivered(name):
     batches = input_pipeline.training_batches(
         data, BATCH, sampler="reversed", paired=True, augment=name, seed=0, initial_epoch=0, epochs=1000
     )
-    print(2 * per_second(batches, SECONDS))
+    print(2 * max(per_second(batches, SECONDS) for _ in range(ROUNDS)))  # two streams
 
 
 if __name__ == "__main__":
