@@ -9,7 +9,6 @@ import typing
 from absl import flags
 
 from bbn_tf import adaptors, datasets, long_tail, samplers
-from bbn_tf.augment import AUGMENTATIONS
 from bbn_tf.backbones import BACKBONES
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import RunFolder, read_export_facts
@@ -17,6 +16,7 @@ from bbn_tf.run_folder import RunFolder, read_export_facts
 MODES = ("train", "evaluate", "compare", "export", "predict")
 FINISHED_RUN_MODES = ("evaluate", "export", "predict")  # take their settings from the run
 MODELS = ("bbn", "plain")
+AUGMENTATIONS = ("basic", "none", "autoaugment_cutout", "randaugment")  # of augment.py, which imports TensorFlow
 EXPORT_FORMATS = ("saved_model", "litert", "onnx")
 # May differ when a run goes on.
 NOT_SETTINGS = {
@@ -93,7 +93,7 @@ class Config:
     weight_decay: float = _setting(2e-4, "L2 penalty's factor, added to every gradient as PyTorch does.")
     augment: str = _setting("basic", "basic: crop out of 4 pixels of padding, flip where the data allow it. none. "
                             "autoaugment_cutout: basic, then the CIFAR-10 AutoAugment policy and Cutout. "
-                            "randaugment: basic, then RandAugment (N = 2, M = 9).", tuple(AUGMENTATIONS))  # fmt: skip
+                            "randaugment: basic, then RandAugment (N = 2, M = 9).", AUGMENTATIONS)  # fmt: skip
 
     seed: int = _setting(0, "Of initial weights, draws and the validation split.")
     deterministic: bool = _setting(False, "Slower operations whose results do not depend on timing.")

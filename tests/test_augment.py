@@ -5,13 +5,17 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from bbn_tf import augment, input_pipeline
+from bbn_tf import augment, config, input_pipeline
 from bbn_tf.augment import AUGMENTATIONS, CIFAR10_POLICY, RANDAUGMENT
 from bbn_tf.datasets import ImageDataset
 from bbn_tf.image_operations import OPERATIONS
 
 KEY = tf.constant([1, 2], tf.int64)
 DRAWING = [name for name in AUGMENTATIONS if name != "none"]
+
+
+def test_the_flag_offers_all_of_them():
+    assert tuple(AUGMENTATIONS) == config.AUGMENTATIONS
 
 
 def noise(count, side=32):
