@@ -16,6 +16,7 @@ from bbn_tf.run_folder import RunFolder, read_export_facts
 MODES = ("train", "evaluate", "compare", "export", "predict")
 FINISHED_RUN_MODES = ("evaluate", "export", "predict")  # take their settings from the run
 MODELS = ("bbn", "plain")
+AUGMENTATIONS = ("basic", "none", "autoaugment_cutout", "randaugment")  # of augment.py, which imports TensorFlow
 EXPORT_FORMATS = ("saved_model", "litert", "onnx")
 # May differ when a run goes on.
 NOT_SETTINGS = {
@@ -120,8 +121,9 @@ class Config:
     momentum: float = _setting(0.9, "SGD's momentum.")
     nesterov: bool = _setting(True, "Nesterov momentum.")
     weight_decay: float = _setting(2e-4, "L2 penalty's factor, added to every gradient as PyTorch does.")
-    augment: str = _setting("basic", "basic: crop out of 4 pixels of padding, flip where the data allow it.",
-                            ("basic", "none"))  # fmt: skip
+    augment: str = _setting("basic", "basic: crop out of 4 pixels of padding, flip where the data allow it. none. "
+                            "autoaugment_cutout: basic, then the CIFAR-10 AutoAugment policy and Cutout. "
+                            "randaugment: basic, then RandAugment (N = 2, M = 9).", AUGMENTATIONS)  # fmt: skip
 
     seed: int = _setting(0, "Of initial weights, draws and the validation split.")
     deterministic: bool = _setting(False, "Slower operations whose results do not depend on timing.")
@@ -206,9 +208,10 @@ class Config:
     def _name(self):
         model = "compare" if self.mode == "compare" else self.model
         parts = [self.dataset, f"if{self.imbalance_factor:g}", model, self.backbone, self.sampler]
-        parts += [self.adaptor, self.loss.replace("ce", ""), self.class_weights.replace("none", "")]
-        parts += ["" if self.mixup == "none" else f"mixup-{self.mixup}", self.mixup_sampler]
-        parts += [f"from{self.deferred_epoch}" * bool(self.deferred_epoch), f"{self.epochs}epochs", f"seed{self.seed}"]
+        parts += [self.adaptor, self.mixup_sampler]
+        neutral = {"loss": "ce", "class_weights": "none", "mixup": "none", "deferred_epoch": 0, "augment": "basic"}
+        parts += [f"{name}-{getattr(self, name)}" for name, value in neutral.items() if getattr(self, name) != value]
+        parts += [f"{self.epochs}epochs", f"seed{self.seed}"]
         return re.sub(r"[^\w.]+", "-", "_".join(part for part in parts if part))
 
     def all_flags(self):

@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from bbn_tf import samplers
+from bbn_tf.augment import AUGMENTATIONS
 
 UNIFORM_STREAM, RESAMPLED_STREAM, CONVENTIONAL_AUGMENT, REBALANCING_AUGMENT = range(4)
 BLOCK = 65_536  # candidates drawn at a time by the rejection: 2 ms of work
-PAD = 4  # pixels around the image before a crop of its size is taken
 
 
 def uniform_indices(num_examples, batch_size, *, seed, epoch):
@@ -69,7 +69,7 @@ def training_batches(dataset, batch_size, *, sampler, paired, augment, seed, ini
         batch_size: B, images a step in each stream.
         sampler: name of `samplers.SAMPLERS`: of the re-balancing stream if `paired`, else of the only one.
         paired: whether a uniform and a re-balancing stream are paired (BBN).
-        augment: name of `AUGMENTATIONS`.
+        augment: name of `augment.AUGMENTATIONS`.
         seed: of every draw.
         initial_epoch, epochs: ints.
         deferred_epoch: epoch from which on `sampler` acts; uniform before.
@@ -131,33 +131,6 @@ def evaluation_batches(dataset, batch_size):
 def normalise(images, mean, std):
     """uint8 [..., 3] -> float32 [..., 3]: scaled to [0, 1], then standardised by channel."""
     return (tf.cast(images, tf.float32) / 255.0 - tf.constant(mean)) / tf.constant(std)
-
-
-def crop_and_flip(images, key, horizontal_flip):
-    """A random crop of the image padded by 4 black pixels, mirrored half of the time; drawn per image.
-
-    Args:
-        images: [B, H, W, 3], before normalisation, so that the border is black.
-        key: int [2].
-        horizontal_flip: whether to mirror at all.
-
-    Returns:
-        [B, H, W, 3] of the same dtype.
-    """
-    batch, height, width = images.shape[0], images.shape[1], images.shape[2]
-    keys = tf.random.split(key, 2)
-    offset = tf.random.stateless_uniform([batch, 2], keys[0], 0, 2 * PAD + 1, tf.int32)
-    columns = tf.tile(tf.range(width)[None], [batch, 1])  # [B, W]
-    if horizontal_flip:
-        mirrored = tf.random.stateless_uniform([batch, 1], keys[1]) < 0.5
-        columns = tf.where(mirrored, width - 1 - columns, columns)
-    rows = tf.range(height)[None] + offset[:, :1]  # [B, H]
-    padded = tf.pad(images, [[0, 0], [PAD, PAD], [PAD, PAD], [0, 0]])
-    cropped = tf.gather(padded, rows, axis=1, batch_dims=1)
-    return tf.gather(cropped, columns + offset[:, 1:], axis=2, batch_dims=1)
-
-
-AUGMENTATIONS = {"basic": crop_and_flip, "none": lambda images, key, horizontal_flip: images}
 
 
 def _key(seed, epoch, stream):

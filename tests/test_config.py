@@ -126,3 +126,8 @@ def test_unknown_setting_in_flags_txt(tmp_path):
     RunFolder(tmp_path).prepare({"colour": "blue"}, overwrite=False)
     with pytest.raises(UserError, match="damaged, unknown setting 'colour'"):
         parse("--mode=evaluate", f"--model_dir={tmp_path}")
+
+
+def test_default_folder_names_the_augmentation():
+    names = {name: Config(augment=name).model_dir for name in ("basic", "autoaugment_cutout")}
+    assert "basic" not in names["basic"] and "_augment-autoaugment_cutout_" in names["autoaugment_cutout"]

@@ -123,38 +123,6 @@ def test_draws_depend_on_seed_epoch_and_step_only():
     assert not np.array_equal(whole[0], whole[6])
 
 
-@pytest.mark.parametrize("inside_tf_data", [False, True])
-def test_crop_and_flip_per_image(inside_tf_data):
-    """Every result is one of the 81 windows of the padded image or its mirror, and images differ in theirs."""
-    images = np.random.default_rng(0).integers(1, 256, (200, 6, 6, 3), dtype=np.uint8)
-    key = tf.constant([1, 2], tf.int64)
-    if inside_tf_data:
-        one = tf.data.Dataset.from_tensors(images).map(lambda x: input_pipeline.crop_and_flip(x, key, True))
-        cropped = next(iter(one)).numpy()
-    else:
-        cropped = input_pipeline.crop_and_flip(tf.constant(images), key, True).numpy()
-    padded = np.pad(images, [(0, 0), (4, 4), (4, 4), (0, 0)])
-    found = []
-    for image, result in zip(padded, cropped, strict=True):
-        windows = {
-            (top, left, flip): image[top : top + 6, left : left + 6][:, :: -1 if flip else 1]
-            for top in range(9) for left in range(9) for flip in (False, True)
-        }  # fmt: skip
-        found += [place for place, window in windows.items() if np.array_equal(window, result)]
-    assert len(found) == 200
-    tops, lefts, flips = np.array(found).T
-    for offsets in (tops, lefts):
-        assert scipy.stats.chisquare(np.bincount(offsets, minlength=9)).pvalue > 1e-3
-    assert 70 < flips.sum() < 130
-
-
-def test_no_flip_where_the_data_forbid_it():
-    images = tf.constant(np.arange(8, dtype=np.uint8)[None, None, :, None].repeat(64, 0).repeat(8, 1) + 1)
-    cropped = input_pipeline.crop_and_flip(images, tf.constant([1, 2], tf.int64), False).numpy()
-    steps = np.diff(cropped.astype(int), axis=2)[cropped[:, :, 1:] * cropped[:, :, :-1] > 0]
-    assert set(steps) == {1}  # mirrored they would be -1
-
-
 def test_normalise_by_hand_and_border_is_black():
     image = np.full((1, 1, 1, 3), 255, np.uint8)
     expected = [(1 - m) / s for m, s in zip(CIFAR_MEAN, CIFAR_STD, strict=True)]
