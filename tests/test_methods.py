@@ -62,6 +62,22 @@ def test_trains_on_jax(method, tmp_path):
         assert [float(layer.share) for layer in model.mixup_layers] == pytest.approx(drawn(2.0, True, epoch=1, step=2))
 
 
+@pytest.mark.parametrize("method", ["ce_drs", "ldam_drw"])
+def test_resume_across_the_deferred_epoch(method, tmp_path):
+    """Stopped before weights or sampler change, and gone on with after it: the second epoch is the same."""
+    losses = []
+    for _ in range(2):
+        assert run(*command(method, tmp_path)) == (0, "")
+        folder = RunFolder(tmp_path)
+        losses.append([float(row["loss"]) for row in folder.read_history()])
+        for path in (folder.metrics_file, folder.model_file, folder.checkpoint_files()[0][1]):
+            path.unlink()
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    assert run(*command(method, tmp_path / "other"), "--deferred_epoch=0") == (0, "")
+    other = [float(row["loss"]) for row in RunFolder(tmp_path / "other").read_history()]
+    assert other[0] != pytest.approx(losses[0][0], rel=1e-3)  # the change is one that shows
+
+
 def drawn(concentration, anywhere, epoch, step):
     """The shares of the three places in one step of a run of seed 0."""
     rng = np.random.default_rng((0, epoch, step))
