@@ -4,6 +4,7 @@
 `RUN/export/onnx-<n>/` stand beside it, since Serving looks at names that are whole numbers only.
 """
 
+import contextlib
 import dataclasses
 import importlib.util
 import json
@@ -18,7 +19,7 @@ import tensorflow as tf
 
 from bbn_tf import input_pipeline, models, train
 from bbn_tf.errors import UserError
-from bbn_tf.run_folder import EXPORT_FACTS, TEMPORARY, RunFolder, write_json
+from bbn_tf.run_folder import EXPORT_FACTS, TEMPORARY, RunFolder, write_json, writing
 
 PACKAGES = {"onnx": ("tf2onnx", "onnx")}  # format -> what TensorFlow alone lacks for it
 ONNX_OPSET = 17
@@ -154,22 +155,22 @@ def read_facts(run):
     return {**{name: metrics[name] for name in names}, "settings": run.read_settings(), "figures": metrics}
 
 
-class building_folder:  # noqa: N801  (a context manager, used like a function)
-    """Makes a folder in `exports` that Serving does not look at, and removes what is left of it."""
+@contextlib.contextmanager
+def building_folder(exports):
+    """Makes a folder in `exports` that Serving does not look at, and removes what is left of it.
 
-    def __init__(self, exports):
-        self.exports = exports
-
-    def __enter__(self):
+    Raises:
+        UserError: it can't be made or written to, a full disk for one.
+    """
+    with writing(exports):
+        exports.mkdir(parents=True, exist_ok=True)
+        folder = pathlib.Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=exports))
         try:
-            self.exports.mkdir(parents=True, exist_ok=True)
-            self.path = pathlib.Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=self.exports))
-        except OSError as error:
-            raise UserError(f"{self.exports}: can't be written to ({error.strerror or error})") from error
-        return self.path
-
-    def __exit__(self, *error):
-        shutil.rmtree(self.path, ignore_errors=True)
+            yield folder
+        except tf.errors.ResourceExhaustedError as error:  # how TensorFlow says that the disk is full
+            raise UserError(f"{exports}: can't be written ({error.message.splitlines()[0]})") from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def publish(building, exports):

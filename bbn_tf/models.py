@@ -98,9 +98,6 @@ def build_bbn(backbone, input_shape, num_classes, feature_convention="published_
 class Plain(keras.Model):
     """Functional model image -> logits, whose loss weights the images by class. Made by `build_plain`."""
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-
     @property
     def class_weights(self):
         """float32 [C], the loss's weight of each class."""

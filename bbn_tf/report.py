@@ -2,12 +2,15 @@
 
 import os
 
+from matplotlib.figure import Figure
+
+from bbn_tf import pictures
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import RunFolder, atomic_path
 
 FIGURES = ("top1_error", "many_error", "medium_error", "few_error", "conventional_error", "rebalancing_error")
 LABELS = {"bbn": "BBN", "plain": "plain (cross-entropy)"}
-STYLE = {"bbn": ("#0072b2", "o"), "plain": ("#d55e00", "s")}  # Okabe-Ito: told apart by colour-blind readers
+STYLE = dict(zip(("bbn", "plain"), pictures.LINES, strict=True))
 
 
 def print_figures(metrics):
@@ -61,19 +64,17 @@ def draw_error_by_class(rows, path):
         rows: dict model -> metrics.
         path: of the PNG.
     """
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for model, metrics in rows.items():
         errors, counts = metrics["per_class_error"], metrics["class_counts"]
-        order = sorted(range(len(counts)), key=lambda i: -counts[i])
+        order = pictures.head_to_tail(counts)
         colour, marker = STYLE[model]
         label = f"{LABELS[model]}: {metrics['top1_error']:.1f} % overall"
         heights = [errors[i] if errors[i] is not None else float("nan") for i in order]
         axes.plot(heights, color=colour, marker=marker, label=label)
     names = metrics["class_names"]
-    if len(order) <= 20:
+    if len(order) <= pictures.MOST_NAMED:
         axes.set_xticks(range(len(order)), [f"{names[i]}\n{counts[i]}" for i in order])
     axes.set(xlabel="class, with its number of training images, head to tail", ylabel="top-1 error (%)",
              title="Error by class", ylim=(0, None))  # fmt: skip

@@ -55,9 +55,10 @@ class EventLog:
         temporary = self.folder / ".tmp-restart"  # without "tfevents", by which TensorBoard knows its files
         _write_through(temporary, "wb", _event_file(summarise, 0) + _framed(kept))
         self.path = self.folder / f"events.out.tfevents.{time.time_ns()}"
-        os.replace(temporary, self.path)
-        for file in old:
-            file.unlink()
+        with writing(self.path):
+            os.replace(temporary, self.path)
+            for file in old:
+                file.unlink()
 
     def append(self, summarise, step):
         """Adds what `summarise` (() -> None) writes by tf.summary functions at `step`, the epochs done."""

@@ -299,7 +299,7 @@ def damage_metrics(config, **changes):
         (lambda config: damage_metrics(config, mean=None), "metrics.json: has no 'mean'"),
         (lambda config: damage_metrics(config, class_names=[]), "metrics.json: has no 'class_names'"),
         (lambda config: os.remove(RunFolder(config.model_dir).metrics_file), "has no metrics.json; train it"),
-        (lambda config: RunFolder(config.model_dir).exports.write_text(""), "export: can't be written to"),
+        (lambda config: RunFolder(config.model_dir).exports.write_text(""), "export: can't be written"),
     ],
 )
 def test_mistakes_cost_one_line_before_the_model_is_loaded(damage, message, copied_run, monkeypatch):
