@@ -47,6 +47,13 @@ class ImageDataset:
     def input_shape(self):
         return self.train_images.shape[1:]
 
+    def reader(self, part, augment="none"):
+        """How tf.data reads images of `part`, "train" or "eval": see `readers.array_reader`."""
+        from bbn_tf import readers
+
+        images = {"train": self.train_images, "eval": self.eval_images}[part]
+        return readers.array_reader(images, self.mean, self.std, augment, self.horizontal_flip)
+
     def keep(self, indices):
         """The same data set with the training images of `indices` (int [M]) only."""
         return dataclasses.replace(

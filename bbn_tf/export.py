@@ -17,7 +17,7 @@ import types
 import keras
 import tensorflow as tf
 
-from bbn_tf import input_pipeline, models, train
+from bbn_tf import models, readers, train
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import EXPORT_FACTS, TEMPORARY, RunFolder, write_json, writing
 
@@ -57,7 +57,7 @@ class Serving:
 
     def pixels(self, image):
         """Images [B, H, W, 3] of the training size, values 0..255."""
-        normal = input_pipeline.normalise(image, self.facts["mean"], self.facts["std"])
+        normal = readers.normalise(image, self.facts["mean"], self.facts["std"])
         probabilities = tf.nn.softmax(self.model(normal, training=False))  # [B, C]
         return {"probabilities": probabilities, "class_id": tf.argmax(probabilities, axis=-1)}
 

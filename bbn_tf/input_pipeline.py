@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from bbn_tf import samplers
-from bbn_tf.augment import AUGMENTATIONS
 
 UNIFORM_STREAM, RESAMPLED_STREAM, CONVENTIONAL_AUGMENT, REBALANCING_AUGMENT = range(4)
 BLOCK = 65_536  # candidates drawn at a time by the rejection: 2 ms of work
@@ -81,7 +80,7 @@ def training_batches(dataset, batch_size, *, sampler, paired, augment, seed, ini
     num_examples = len(dataset.train_labels)
     steps = num_examples // batch_size
     class_probs = samplers.SAMPLERS[sampler](dataset.class_counts)
-    images = tf.constant(dataset.train_images)
+    read_images = dataset.reader("train", augment)
     labels = tf.constant(dataset.train_labels, tf.int64)
 
     def epoch_indices(epoch, sampler):
@@ -101,8 +100,7 @@ def training_batches(dataset, batch_size, *, sampler, paired, augment, seed, ini
         for stream, chosen in enumerate(indices, CONVENTIONAL_AUGMENT):
             chosen = tf.ensure_shape(chosen, [batch_size])
             key = tf.random.fold_in(_key(seed, epoch, stream), step)
-            x = AUGMENTATIONS[augment](tf.gather(images, chosen), key, dataset.horizontal_flip)
-            pairs.append((normalise(x, dataset.mean, dataset.std), tf.gather(labels, chosen)))
+            pairs.append((read_images(chosen, key), tf.gather(labels, chosen)))
         return tuple(zip(*pairs, strict=True)) if paired else pairs[0]
 
     change = max(initial_epoch, deferred_epoch)
@@ -123,14 +121,9 @@ def interleaved(batches):
 
 def evaluation_batches(dataset, batch_size):
     """The images to evaluate on, in order, whole: dataset of float32 [B, H, W, 3], the last B smaller."""
-    images = tf.data.Dataset.from_tensor_slices(dataset.eval_images).batch(batch_size)
-    batches = images.map(lambda x: normalise(x, dataset.mean, dataset.std), num_parallel_calls=tf.data.AUTOTUNE)
+    indices = tf.data.Dataset.range(len(dataset.eval_labels)).batch(batch_size)
+    batches = indices.map(dataset.reader("eval"), num_parallel_calls=tf.data.AUTOTUNE)
     return _on_one_host(batches.prefetch(tf.data.AUTOTUNE))
-
-
-def normalise(images, mean, std):
-    """uint8 [..., 3] -> float32 [..., 3]: scaled to [0, 1], then standardised by channel."""
-    return (tf.cast(images, tf.float32) / 255.0 - tf.constant(mean)) / tf.constant(std)
 
 
 def _key(seed, epoch, stream):

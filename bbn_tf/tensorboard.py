@@ -183,7 +183,7 @@ def classifier_norms(model):
 
 
 def denormalise(images, mean, std):
-    """What `input_pipeline.normalise` was given: float [..., 3] -> uint8 [..., 3]."""
+    """What `readers.normalise` was given: float [..., 3] -> uint8 [..., 3]."""
     scaled = np.asarray(images) * np.float32(std) + np.float32(mean)
     return np.uint8(np.rint(255 * np.clip(scaled, 0, 1)))
 

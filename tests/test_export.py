@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from bbn_tf import config as config_lib
-from bbn_tf import export, input_pipeline, models, train
+from bbn_tf import export, models, readers, train
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import RunFolder, read_export_facts
 from tests.in_process import parse
@@ -34,7 +34,7 @@ def expected_probabilities(config, images):
     run = RunFolder(config.model_dir)
     facts = json.loads(run.metrics_file.read_text())
     view = models.inference_model(train.load_model(run))
-    logits = view.predict(input_pipeline.normalise(images, facts["mean"], facts["std"]).numpy(), verbose=0)
+    logits = view.predict(readers.normalise(images, facts["mean"], facts["std"]).numpy(), verbose=0)
     return tf.nn.softmax(logits).numpy()
 
 
@@ -91,7 +91,7 @@ def test_alpha_is_half_whatever_the_weight_holds(exported):
     assert float(model.alpha) == pytest.approx(0.1)
     branches = models.inference_model(model, {"conventional": 1.0, "rebalancing": 0.0})
     facts = read_export_facts(folder)
-    logits = branches(input_pipeline.normalise(IMAGES, facts["mean"], facts["std"]), training=False)
+    logits = branches(readers.normalise(IMAGES, facts["mean"], facts["std"]), training=False)
     expected = tf.nn.softmax((logits["conventional"] + logits["rebalancing"]) / 2)
     output = tf.saved_model.load(folder).signatures["serving_default"](image=tf.constant(IMAGES))
     np.testing.assert_allclose(output["probabilities"], expected, atol=TOLERANCE)

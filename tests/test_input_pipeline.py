@@ -3,7 +3,7 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from bbn_tf import input_pipeline, long_tail, samplers
+from bbn_tf import input_pipeline, long_tail, readers, samplers
 from bbn_tf.datasets import CIFAR_MEAN, CIFAR_STD, ImageDataset
 
 SEED = 7
@@ -126,7 +126,7 @@ def test_draws_depend_on_seed_epoch_and_step_only():
 def test_normalise_by_hand_and_border_is_black():
     image = np.full((1, 1, 1, 3), 255, np.uint8)
     expected = [(1 - m) / s for m, s in zip(CIFAR_MEAN, CIFAR_STD, strict=True)]
-    np.testing.assert_allclose(np.ravel(input_pipeline.normalise(image, CIFAR_MEAN, CIFAR_STD)), expected, rtol=1e-6)
+    np.testing.assert_allclose(np.ravel(readers.normalise(image, CIFAR_MEAN, CIFAR_STD)), expected, rtol=1e-6)
     data = numbered_dataset()
     data = ImageDataset(data.train_images, data.train_labels, data.eval_images, data.eval_labels,
                         data.class_names, CIFAR_MEAN, CIFAR_STD)  # fmt: skip

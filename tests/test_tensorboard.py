@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
 
-from bbn_tf import datasets, input_pipeline, models, pictures, tensorboard, train
+from bbn_tf import datasets, models, pictures, readers, tensorboard, train
 from bbn_tf.errors import UserError
 
 COUNTS = np.array([20, 100, 3])
@@ -187,7 +187,7 @@ def test_classifier_norms_by_hand():
 
 def test_denormalise_undoes_normalise():
     images = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
-    normal = input_pipeline.normalise(images, datasets.CIFAR_MEAN, datasets.CIFAR_STD)
+    normal = readers.normalise(images, datasets.CIFAR_MEAN, datasets.CIFAR_STD)
     restored = tensorboard.denormalise(normal, datasets.CIFAR_MEAN, datasets.CIFAR_STD)
     assert restored.dtype == np.uint8
     np.testing.assert_array_equal(restored, images)
