@@ -85,8 +85,8 @@ def autoaugment(images, key):
     """One of the 25 sub-policies found on CIFAR-10 (arXiv:1805.09501, appendix, table 7) for each image.
 
     Magnitudes 0 to 9 divide the ranges of the paper's table 6 evenly, and the enhancements' sign is drawn, as in
-    torchvision and in the long-tail literature's code.  Differences: what a move leaves empty is black, as in
-    torchvision and as the crop's border here, where long-tail code has grey 128 and the authors' the mean colour.
+    torchvision and in the long-tail literature's code.  Difference: what a move leaves empty is grey 128, as
+    in that code, where the authors' has the mean colour.
 
     Args:
         images: uint8 [B, H, W, 3].

@@ -8,6 +8,8 @@ import math
 
 import tensorflow as tf
 
+EMPTY = 128  # what a move leaves empty is grey, as in the long-tail literature's code; torchvision's is black
+
 
 def transform(images, operation, fraction, sign):
     """Each image through its own operation.
@@ -129,7 +131,7 @@ def equalize(images, amount):
 
 
 def _affine(images, a, b, c, d, e, f):
-    """The point (x, y) shows what was at (a x + b y + c, d x + e y + f), nearest pixel, black where nothing was.
+    """The point (x, y) shows what was at (a x + b y + c, d x + e y + f), nearest pixel, grey where nothing was.
 
     Pixel i spans i to i + 1, as in PIL; `ImageProjectiveTransformV3` has its centre at i.
     """
@@ -138,7 +140,7 @@ def _affine(images, a, b, c, d, e, f):
         images=images,
         transforms=tf.stack([tf.broadcast_to(column, tf.shape(images)[:1]) for column in columns], axis=1),
         output_shape=images.shape[1:3],
-        fill_value=0.0,
+        fill_value=EMPTY,
         interpolation="NEAREST",
         fill_mode="CONSTANT",
     )

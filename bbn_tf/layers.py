@@ -125,11 +125,11 @@ class CumulativeClassifier(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="bbn_tf")
 class CosineClassifier(keras.layers.Layer):
-    """Cosine of the features and every class's weights: LDAM's classifier (arXiv:1906.07413). [B, D] -> [B, C]."""
+    """`scale` times the cosine of features and class weights: LDAM's (arXiv:1906.07413). [B, D] -> [B, C]."""
 
-    def __init__(self, num_classes, **kwargs):
+    def __init__(self, num_classes, scale, **kwargs):
         super().__init__(**kwargs)
-        self.num_classes = num_classes
+        self.num_classes, self.scale = num_classes, scale
 
     def build(self, input_shape):
         uniform = keras.initializers.RandomUniform(-1.0, 1.0)
@@ -137,10 +137,10 @@ class CosineClassifier(keras.layers.Layer):
 
     def call(self, features):
         kernel = ops.cast(self.kernel, self.compute_dtype)
-        return ops.matmul(ops.normalize(features, axis=-1), ops.normalize(kernel, axis=0))
+        return self.scale * ops.matmul(ops.normalize(features, axis=-1), ops.normalize(kernel, axis=0))
 
     def get_config(self):
-        return {**super().get_config(), "num_classes": self.num_classes}
+        return {**super().get_config(), "num_classes": self.num_classes, "scale": self.scale}
 
 
 @keras.saving.register_keras_serializable(package="bbn_tf")

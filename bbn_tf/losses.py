@@ -21,10 +21,10 @@ def ldam(class_counts, ldam_margin, ldam_scale):
     """Margins proportional to n_i^(-1/4), the largest `ldam_margin`, on `ldam_scale` times cosines.
 
     Cao et al., arXiv:1906.07413, Eq. 13, normalised and scaled as their code does.  The logits must be
-    cosines: see `layers.CosineClassifier`.
+    those scaled cosines (`layers.CosineClassifier`), so that what is served are probabilities.
     """
     margins = np.asarray(class_counts, np.float64) ** -0.25
-    return {"margins": (margins * (ldam_margin / margins.max())).tolist(), "scale": ldam_scale}
+    return {"margins": (ldam_scale * margins * (ldam_margin / margins.max())).tolist()}
 
 
 def balanced_softmax(class_counts):

@@ -120,12 +120,12 @@ class Plain(keras.Model):
         return share * loss(y) + (1 - share) * loss(partners(y))
 
 
-def build_plain(backbone, input_shape, num_classes, cosine=False, mixup=False, **layer_options):
+def build_plain(backbone, input_shape, num_classes, cosine_scale=None, mixup=False, **layer_options):
     """The same network with one branch: image float [B, H, W, 3] -> float32 logits [B, C].
 
     Args:
         backbone, input_shape, num_classes, **layer_options: as for `build_bbn`.
-        cosine: whether the logits are cosines, as LDAM needs them, instead of a linear layer's.
+        cosine_scale: if given, the logits are cosines times this, as LDAM needs them, not a linear layer's.
         mixup: whether training mixes images and their feature maps; batches must then be even.
 
     Returns:
@@ -137,8 +137,8 @@ def build_plain(backbone, input_shape, num_classes, cosine=False, mixup=False, *
     image = keras.Input(input_shape, name="image")
     features = block(trunk(image))
     options = {"name": "classifier", "dtype": _logits_dtype(**layer_options)}
-    if cosine:
-        classifier = CosineClassifier(num_classes, **options)
+    if cosine_scale is not None:
+        classifier = CosineClassifier(num_classes, cosine_scale, **options)
     else:
         bound = features.shape[-1] ** -0.5  # PyTorch's default for a linear layer
         uniform = [keras.initializers.RandomUniform(-bound, bound) for _ in range(2)]

@@ -181,7 +181,7 @@ def build_model(config, dataset):
     if config.model == "bbn":
         options["feature_convention"] = config.feature_convention
     else:
-        options |= {"cosine": config.loss == "ldam", "mixup": config.mixup != "none"}
+        options |= {"cosine_scale": config.ldam_scale, "mixup": config.mixup != "none"}
     build = {"bbn": models.build_bbn, "plain": models.build_plain}[config.model]
     return build(config.backbone, dataset.input_shape, dataset.num_classes, **options)
 

@@ -12,7 +12,7 @@ SIDE = 32
 
 
 def pil_affine(*matrix):
-    return lambda image: image.transform(image.size, Image.Transform.AFFINE, matrix)
+    return lambda image: image.transform(image.size, Image.Transform.AFFINE, matrix, fillcolor=(128,) * 3)
 
 
 PIL = {  # name -> function of the amount -> function of the image
@@ -21,7 +21,7 @@ PIL = {  # name -> function of the amount -> function of the image
     "ShearY": lambda a: pil_affine(1, 0, 0, a, 1, 0),
     "TranslateX": lambda a: pil_affine(1, 0, a * SIDE, 0, 1, 0),
     "TranslateY": lambda a: pil_affine(1, 0, 0, 0, 1, a * SIDE),
-    "Rotate": lambda a: lambda image: image.rotate(a),
+    "Rotate": lambda a: lambda image: image.rotate(a, fillcolor=(128,) * 3),
     "Color": lambda a: lambda image: ImageEnhance.Color(image).enhance(a),
     "Contrast": lambda a: lambda image: ImageEnhance.Contrast(image).enhance(a),
     "Brightness": lambda a: lambda image: ImageEnhance.Brightness(image).enhance(a),
@@ -104,9 +104,9 @@ def test_by_hand():
     def first_row(function, amount):
         return function(tf.constant(images), tf.constant([amount])).numpy()[0, 0, :, 0].tolist()
 
-    assert first_row(image_operations.translate_x, 0.25) == [20, 100, 200, 0]  # empty: black
-    assert first_row(image_operations.translate_x, -0.25) == [0, 10, 20, 100]
-    assert first_row(image_operations.translate_y, -0.25) == [0, 0, 0, 0]
+    assert first_row(image_operations.translate_x, 0.25) == [20, 100, 200, 128]  # empty: grey
+    assert first_row(image_operations.translate_x, -0.25) == [128, 10, 20, 100]
+    assert first_row(image_operations.translate_y, -0.25) == [128, 128, 128, 128]
     assert first_row(image_operations.brightness, 1.5) == [15, 30, 150, 255]
     assert first_row(image_operations.contrast, 0.0) == [83] * 4  # mean 82.5, rounded up
     assert first_row(image_operations.color, 0.0) == row.tolist()  # grey already
@@ -125,9 +125,9 @@ def test_equalize_flattens_the_histogram():
     assert [set(equal[images == value]) for value in (7, 8, 9)] == [{0}, {171}, {255}]
 
 
-def test_rotation_is_counter_clockwise_and_leaves_black_corners():
+def test_rotation_is_counter_clockwise_and_leaves_grey_corners():
     images = np.full((1, SIDE, SIDE, 3), 255, np.uint8)
     images[:, :, : SIDE // 2] = 100
     turned = run(images, "Rotate", 1, 1)[0, :, :, 0]
-    assert turned[0, 0] == turned[-1, -1] == 0
+    assert turned[0, 0] == turned[-1, -1] == 128
     assert turned[4, 14] == 255 and turned[27, 17] == 100  # the border's upper end has moved to the left
