@@ -1,4 +1,4 @@
-"""Errors of a model on a data set's evaluation images, at alpha 0.5 and of each branch alone."""
+"""What a model does on a data set's evaluation images: the figures of metrics.json."""
 
 import keras
 import numpy as np
@@ -6,7 +6,8 @@ import numpy as np
 from bbn_tf import input_pipeline, metrics, models
 from bbn_tf.layers import EVAL_ALPHA
 
-ALPHAS = {"both": EVAL_ALPHA, "conventional": 1.0, "rebalancing": 0.0}
+ALPHAS = {f"{tenths / 10}": tenths / 10 for tenths in range(11)}
+BOTH, CONVENTIONAL, REBALANCING = (str(alpha) for alpha in (EVAL_ALPHA, 1.0, 0.0))
 EVAL_BATCH = 500
 
 
@@ -25,23 +26,43 @@ class Evaluator:
     """
 
     def __init__(self, model, dataset):
-        self.dataset = dataset
-        logits = models.inference_model(model, ALPHAS if isinstance(model, models.BBN) else None)
-        outputs = logits.output if isinstance(logits.output, dict) else {"both": logits.output}
-        # The class is found on the device: logits of many classes need not be kept.
-        classes = {name: keras.ops.argmax(output, axis=-1) for name, output in outputs.items()}
-        self.classify = keras.Model(logits.input, classes)
+        self.model, self.dataset = model, dataset
+        view = models.inference_model(model, ALPHAS if isinstance(model, models.BBN) else None)
+        logits = view.output if isinstance(view.output, dict) else {BOTH: view.output}
+        # Class and confidence are found on the device: logits of many classes need not be kept.
+        outputs = {alpha: keras.ops.argmax(z, axis=-1) for alpha, z in logits.items()}
+        outputs["confidence"] = keras.ops.max(keras.ops.softmax(logits[BOTH]), axis=-1)
+        self.classify = keras.Model(view.input, outputs)
         self.batches = input_pipeline.evaluation_batches(dataset, EVAL_BATCH)
 
     def __call__(self):
-        """dict: see `metrics.error_summary`; BBN also `conventional_error` and `rebalancing_error`."""
+        """dict: see `metrics.error_summary` and `metrics.calibration`, and
+
+        `classifier_norms` (dict classifier -> list of C, the l2 norm of each class's weights; BBN's `combined`
+        is that of W_c and W_r one below the other), for BBN also `error_by_alpha` (dict alpha -> %), and of it
+        `conventional_error` (alpha 1) and `rebalancing_error` (alpha 0).
+        """
         predicted = self.classify.predict(self.batches, verbose=0)
-        labels, num_classes = self.dataset.eval_labels, self.dataset.num_classes
+        confidence = np.asarray(predicted.pop("confidence"))
+        labels = self.dataset.eval_labels
         confusions = {
-            name: metrics.confusion_matrix(labels, np.asarray(classes), num_classes)
-            for name, classes in predicted.items()
+            alpha: metrics.confusion_matrix(labels, np.asarray(classes), self.dataset.num_classes)
+            for alpha, classes in predicted.items()
         }
-        self.confusion = confusions.pop("both")
+        self.confusion = confusions[BOTH]
         figures = metrics.error_summary(self.confusion, self.dataset.class_counts)
-        figures.update({f"{name}_error": metrics.top1_error(matrix) for name, matrix in confusions.items()})
+        figures |= metrics.calibration(confidence, np.asarray(predicted[BOTH]) == labels)
+        figures["classifier_norms"] = classifier_norms(self.model)
+        if len(confusions) > 1:
+            by_alpha = {alpha: metrics.top1_error(confusion) for alpha, confusion in confusions.items()}
+            figures["error_by_alpha"] = by_alpha
+            figures |= {"conventional_error": by_alpha[CONVENTIONAL], "rebalancing_error": by_alpha[REBALANCING]}
         return figures
+
+
+def classifier_norms(model):
+    """dict classifier -> list of C floats; see `Evaluator`."""
+    kernels = models.classifier_kernels(model)
+    if len(kernels) > 1:
+        kernels["combined"] = np.concatenate(list(kernels.values()))
+    return {name: np.linalg.norm(kernel.astype(np.float64), axis=0).tolist() for name, kernel in kernels.items()}

@@ -4,6 +4,8 @@ import numpy as np
 
 from bbn_tf import long_tail
 
+CALIBRATION_BINS = 15
+
 
 def confusion_matrix(labels, predicted, num_classes):
     """int64 [C, C]; row: true class, column: predicted class."""
@@ -43,3 +45,24 @@ def error_summary(confusion, class_counts):
         summary[f"{name}_error"] = float(100 * (1 - correct / total)) if total else None
     summary["per_class_error"] = [None if np.isnan(e) else float(e) for e in by_class]
     return summary
+
+
+def calibration(confidence, correct):
+    """How far confidence and accuracy are apart (Guo et al., arXiv:1706.04599, Eq. 3), in 15 bins of equal width.
+
+    Args:
+        confidence: float [N], the probability of the predicted class.
+        correct: bool [N], whether it is the label.
+
+    Returns:
+        dict: `calibration_error` (ECE, percent) and `reliability`, a dict of lists, one value a bin: `images`,
+        `confidence` and `accuracy` (means, percent; None in an empty bin).
+    """
+    place = np.minimum((np.asarray(confidence, np.float64) * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    images = np.bincount(place, minlength=CALIBRATION_BINS)
+    sums = [np.bincount(place, x, CALIBRATION_BINS) for x in (confidence, correct)]
+    error = 100 * np.sum(np.abs(sums[0] - sums[1])) / len(place)
+    confident, accurate = ([100 * float(x) / n if n else None for x, n in zip(s, images.tolist(), strict=True)]
+                           for s in sums)  # fmt: skip
+    reliability = {"images": images.tolist(), "confidence": confident, "accuracy": accurate}
+    return {"calibration_error": float(error), "reliability": reliability}

@@ -177,5 +177,17 @@ def inference_model(model, alphas=None):
     classifier = model.get_layer("classifier")
     if alphas is None:
         return keras.Model(image, classifier(features, alpha=EVAL_ALPHA), name="bbn_inference")
-    outputs = {name: classifier(features, alpha=alpha) for name, alpha in alphas.items()}
+    conventional, rebalancing = (classifier(features, alpha=alpha) for alpha in (1.0, 0.0))
+    # Eq. 1 is linear in alpha, so two products do for all.
+    outputs = {name: alpha * conventional + (1 - alpha) * rebalancing for name, alpha in alphas.items()}
     return keras.Model(image, outputs, name="bbn_inference")
+
+
+def classifier_kernels(model):
+    """dict name -> float [D, C] array: `conventional` and `rebalancing` of BBN (W_c, W_r), `plain` of the other."""
+    classifier = model.get_layer("classifier")
+    if isinstance(model, BBN):
+        kernels = {"conventional": classifier.conventional_kernel, "rebalancing": classifier.rebalancing_kernel}
+    else:
+        kernels = {"plain": classifier.kernel}
+    return {name: keras.ops.convert_to_numpy(kernel) for name, kernel in kernels.items()}

@@ -8,7 +8,16 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-LINES = (("#0072b2", "o"), ("#d55e00", "s"))  # Okabe-Ito
+LINES = (  # Okabe-Ito's colours
+    ("#0072b2", "o"), ("#d55e00", "s"), ("#009e73", "^"), ("#cc79a7", "D"), ("#e69f00", "v"), ("#56b4e9", "P"),
+    ("#000000", "X"), ("#8c8c8c", "*"),
+)  # fmt: skip
+CLASSIFIERS = {  # of `evaluate.classifier_norms`
+    "conventional": "W_c (conventional)",
+    "rebalancing": "W_r (re-balancing)",
+    "combined": "both, one below the other",
+    "plain": "W (its one classifier)",
+}
 MOST_NAMED = 20  # classes whose names can stand on an axis
 NAME_LENGTH = 10
 

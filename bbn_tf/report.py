@@ -10,7 +10,7 @@ from bbn_tf.run_folder import RunFolder, atomic_path
 
 FIGURES = ("top1_error", "many_error", "medium_error", "few_error", "conventional_error", "rebalancing_error")
 LABELS = {"bbn": "BBN", "plain": "plain (cross-entropy)"}
-STYLE = dict(zip(("bbn", "plain"), pictures.LINES, strict=True))
+STYLE = dict(zip(("bbn", "plain"), pictures.LINES, strict=False))
 
 
 def print_figures(metrics):

@@ -13,14 +13,10 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams_api
 
 from bbn_tf import pictures
+from bbn_tf.evaluate import classifier_norms
 from bbn_tf.run_folder import writing
 
 SHEET_IMAGES = 32
-CLASSIFIERS = {
-    "conventional_kernel": "W_c (conventional)",
-    "rebalancing_kernel": "W_r (re-balancing)",
-    "kernel": "W (its one classifier)",
-}
 STREAMS = {1: ("input",), 2: ("conventional input", "rebalancing input")}
 
 
@@ -164,8 +160,9 @@ class WriteSummaries(keras.callbacks.Callback):
             tf.summary.scalar(scalar_tag(name), value)
         if "top1_error" in figures:
             classes = (self.dataset.class_names, self.dataset.class_counts)
+            norms = {pictures.CLASSIFIERS[name]: values for name, values in classifier_norms(self.model).items()}
             title = f"Classifier weights after epoch {epochs_done}"
-            _picture("classifier_norms", pictures.norm_profile(classifier_norms(self.model), *classes, title))
+            _picture("classifier_norms", pictures.norm_profile(norms, *classes, title))
             title = f"After epoch {epochs_done}: top-1 error {figures['top1_error']:.2f} %"
             _picture("confusion", pictures.confusion_picture(self.evaluate.confusion, *classes, title))
 
@@ -174,12 +171,6 @@ def scalar_tag(name):
     """TensorBoard's name of a figure: "error/...", "loss/..." or "training/...", by which it groups them."""
     group = next((kind for kind in ("error", "loss") if name.endswith(kind)), "training")
     return f"{group}/{name}"
-
-
-def classifier_norms(model):
-    """dict label -> float [C]: the l2 norm of each class's weights, of both classifiers or of the only one."""
-    kernels = {w.name: np.asarray(w) for w in model.get_layer("classifier").trainable_weights}
-    return {CLASSIFIERS[name]: np.linalg.norm(w, axis=0) for name, w in kernels.items() if name in CLASSIFIERS}
 
 
 def denormalise(images, mean, std):

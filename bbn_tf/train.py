@@ -86,7 +86,8 @@ def evaluate_saved(config):
     with distribution(config).scope():
         model = load_model(run)
         figures = Evaluator(model, load_dataset(config))()
-    if recorded is not None and any(recorded.get(name) != value for name, value in figures.items()):
+    errors = [name for name in figures if name.endswith("_error")]
+    if recorded is not None and any(recorded.get(name, figures[name]) != figures[name] for name in errors):
         print(f"note: {run.metrics_file} holds other figures: top-1 error {recorded['top1_error']:.2f} %")
     return figures
 
@@ -219,7 +220,7 @@ def build_callbacks(config, run, dataset, evaluate):
         )
 
     scheduled = [callbacks.ScheduleVariable("learning_rate", learning_rate, lambda m: m.optimizer.learning_rate)]
-    columns = ["top1_error", "balanced_error", "many_error", "medium_error", "few_error"]
+    columns = [f"{part}_error" for part in ("top1", "balanced", "many", "medium", "few", "calibration")]
     if config.model == "bbn":
         adaptor = adaptors.ADAPTORS[config.adaptor]
         if config.adaptor in adaptors.DRAWN_EVERY_STEP:

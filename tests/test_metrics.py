@@ -28,3 +28,15 @@ def test_class_without_images():
     summary = metrics.error_summary(np.array([[3, 1], [0, 0]]), class_counts=[200, 150])
     assert summary["per_class_error"] == [25.0, None]
     assert summary["balanced_error"] == summary["many_error"] == 25.0
+
+
+def test_calibration_by_hand():
+    """Bins are 1/15 wide: 0.5 and 0.52 fall into the eighth, 1.0 into the last."""
+    result = metrics.calibration(np.array([0.5, 0.52, 0.9, 1.0]), np.array([True, False, True, False]))
+    bins = result["reliability"]
+    assert bins["images"] == [0] * 7 + [2] + [0] * 5 + [1, 1]
+    assert bins["confidence"][7] == pytest.approx(51) and bins["accuracy"][7] == pytest.approx(50)
+    assert bins["confidence"][0] is None and bins["accuracy"][14] == 0
+    # (|1.02 - 1| + |0.9 - 1| + |1 - 0|) / 4
+    assert result["calibration_error"] == pytest.approx(100 * 1.12 / 4)
+    assert metrics.calibration([1.0, 1.0], [True, True])["calibration_error"] == 0

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
 
-from bbn_tf import datasets, models, pictures, readers, tensorboard, train
+from bbn_tf import datasets, pictures, readers, tensorboard, train
 from bbn_tf.errors import UserError
 
 COUNTS = np.array([20, 100, 3])
@@ -171,18 +171,6 @@ def test_profiled_steps_count_over_the_run(monkeypatch, tmp_path):
             callback.on_train_batch_begin(batch)
             callback.on_train_batch_end(batch)
     assert calls == [("start", 1, 7), ("stop", 2, 1)]
-
-
-def test_classifier_norms_by_hand():
-    bbn = models.build_bbn("resnet8", (32, 32, 3), 3)
-    layer = bbn.get_layer("classifier")
-    layer.conventional_kernel.assign(np.ones((64, 3)) * [1, 2, 3])
-    layer.rebalancing_kernel.assign(np.zeros((64, 3)))
-    norms = tensorboard.classifier_norms(bbn)
-    assert list(norms) == ["W_c (conventional)", "W_r (re-balancing)"]
-    np.testing.assert_allclose(list(norms.values()), [[8, 16, 24], [0, 0, 0]])  # sqrt(64) = 8
-    plain = models.build_plain("resnet8", (32, 32, 3), 3)
-    assert [values.shape for values in tensorboard.classifier_norms(plain).values()] == [(3,)]
 
 
 def test_denormalise_undoes_normalise():
