@@ -42,7 +42,7 @@ def main(argv):
 
 
 def how_to_go_on(values):
-    if values.mode not in ("train", "compare"):
+    if values.mode not in ("train", "compare", "probe"):
         return ", nothing was written"
     without = " without --overwrite" if values.overwrite else ""
     return f"; finished epochs are saved, the same command{without} goes on after them"
@@ -55,7 +55,7 @@ def run(config):
     logging.set_verbosity(logging.WARNING)  # TensorFlow's and TFDS's notes of what they do go through absl
     from bbn_tf import export, predict, report, train  # only now: TensorFlow takes seconds to import
 
-    if config.mode == "train":
+    if config.mode in ("train", "probe"):
         report.print_figures(train.train_and_evaluate(config))
     elif config.mode == "evaluate":
         report.print_figures(train.evaluate_saved(config))

@@ -13,7 +13,7 @@ from bbn_tf.backbones import BACKBONES
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import RunFolder, read_export_facts
 
-MODES = ("train", "evaluate", "compare", "export", "predict")
+MODES = ("train", "evaluate", "compare", "probe", "export", "predict")
 FINISHED_RUN_MODES = ("evaluate", "export", "predict")  # take their settings from the run
 MODELS = ("bbn", "plain")
 AUGMENTATIONS = ("basic", "none", "autoaugment_cutout", "randaugment")  # of augment.py, which imports TensorFlow
@@ -32,16 +32,32 @@ DEPENDENT = {
     ("mixup", "input"): {"mixup_concentration": 1.0, "mixup_sampler": None},
     ("mixup", "manifold"): {"mixup_concentration": 2.0, "mixup_sampler": None},
     ("class_weights", "effective"): {"effective_beta": 0.9999},
+    ("classifier", "tau_norm"): {"tau": 1.0},
+    ("classifier", "logit_adjusted"): {"logit_adjustment": 1.0},
 }
 ONLY_IN = {  # flag -> the modes in which it means anything; flags not listed: in all that train
-    "overwrite": ("train", "compare", "predict"),
-    "data_dir": ("train", "evaluate", "compare"),
-    "num_devices": ("train", "evaluate", "compare"),
-    "profile_steps": ("train", "compare"),
+    "overwrite": ("train", "compare", "probe", "predict"),
+    "data_dir": ("train", "evaluate", "compare", "probe"),
+    "num_devices": ("train", "evaluate", "compare", "probe"),
+    "profile_steps": ("train", "compare", "probe"),
+    "from_run": ("probe",),
+    "branch": ("probe",),
+    "classifier": ("probe",),
+    "tau": ("probe",),
     "images": ("predict",),
     "output": ("predict",),
     "export_formats": ("export",),
 }
+# What a second stage (--mode=probe) takes from the run it begins with, unless it is given.
+INHERITED = ("dataset", "imbalance_factor", "imbalance_profile", "imbalance_seed", "validation_fraction", "seed")
+# What trains its classifier; all other settings are of the representation, which is as the run left it.
+CLASSIFIER_TRAINING = {
+    "sampler", "loss", "focal_gamma", "logit_adjustment", "class_weights", "effective_beta", "deferred_epoch", "epochs",
+    "global_batch_size", "learning_rate", "lr_milestones", "lr_factor", "warmup_epochs", "momentum", "nesterov",
+    "weight_decay", "eval_every", "deterministic",
+}  # fmt: skip
+CLASSIFIERS = ("retrain", "lws", "tau_norm", "logit_adjusted")
+UNTRAINED = ("tau_norm", "logit_adjusted")
 
 
 def _setting(default, help_text, choices=None):
@@ -60,8 +76,9 @@ class Config:
 
     mode: str = _setting("train", "What to do. train: train (or go on) and evaluate. evaluate: evaluate the "
                          "trained model of --model_dir. compare: train BBN and the plain network with the same "
-                         "settings, print a table and draw a picture. export: write that model to "
-                         "MODEL_DIR/export/<next number> for serving. predict: classify image files.",
+                         "settings, print a table and draw a picture. probe: a second stage, which keeps the "
+                         "representation of --from_run and makes its --classifier anew. export: write that "
+                         "model to MODEL_DIR/export/<next number> for serving. predict: classify image files.",
                          MODES)  # fmt: skip
     model_dir: str | None = _setting(None, "Folder of the run. Default: saved_models/<name from the settings>. "
                                      "predict: or of an exported SavedModel.")  # fmt: skip
@@ -93,7 +110,7 @@ class Config:
     focal_gamma: float | None = _setting(None, "--loss=focal: its exponent (default 2).")
     ldam_margin: float | None = _setting(None, "--loss=ldam: the rarest class's margin (default 0.5).")
     ldam_scale: float | None = _setting(None, "--loss=ldam: what multiplies the cosines (default 30).")
-    logit_adjustment: float | None = _setting(None, "--loss=logit_adjusted: tau (default 1).")
+    logit_adjustment: float | None = _setting(None, "--loss or --classifier=logit_adjusted: tau (default 1).")
     class_weights: str = _setting("none", "Weights of the classes in the loss, only with --model=plain. inverse: of "
                                   "the class counts. effective: of the effective numbers of samples.",
                                   tuple(losses.CLASS_WEIGHTS))  # fmt: skip
@@ -108,6 +125,15 @@ class Config:
     mixup_sampler: str | None = _setting(None, "--mixup: mix images of the uniform stream with those of a second one, "
                                          "drawn by this class sampler (default: among themselves).",
                                          tuple(samplers.SAMPLERS))  # fmt: skip
+    from_run: str | None = _setting(None, "probe: folder of the finished run whose representation is kept.")
+    branch: str | None = _setting(None, "probe of a BBN: whose features, of one branch or of both (the default).",
+                                  ("both", "conventional", "rebalancing"))  # fmt: skip
+    classifier: str | None = _setting(None, "probe. retrain (the default): from scratch, by --sampler, --loss and "
+                                      "--class_weights. lws: learn a scale for each class's logit. tau_norm: divide "
+                                      "each class's weights by their norm to the power of --tau. logit_adjusted: "
+                                      "subtract --logit_adjustment times the log of the class's share.",
+                                      CLASSIFIERS)  # fmt: skip
+    tau: float | None = _setting(None, "--classifier=tau_norm: its exponent (default 1).")
     sync_batch_norm: bool = _setting(False, "BatchNorm statistics over the batch of all replicas.")
     mixed_precision: bool = _setting(False, "Compute in bfloat16, keep weights and loss in float32.")
 
@@ -133,15 +159,9 @@ class Config:
                                               "run) for TensorBoard; empty for none.")  # fmt: skip
 
     def __post_init__(self):
-        for (owner, choice), settings in DEPENDENT.items():
-            for name, default in settings.items():
-                if getattr(self, owner) == choice:
-                    if getattr(self, name) is None:
-                        object.__setattr__(self, name, default)
-                elif name not in DEPENDENT.get((owner, getattr(self, owner)), {}):
-                    self._check(
-                        name, getattr(self, name) is None, f"has no meaning with --{owner}={getattr(self, owner)}"
-                    )
+        if self.from_run is not None:
+            self._become_second_stage()
+        self._complete_dependent()
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             choices = field.metadata["choices"]
@@ -156,11 +176,30 @@ class Config:
         self._check("model_dir", self.model_dir != "", "must not be empty")
         self._check_files()
 
+    def _become_second_stage(self):
+        object.__setattr__(self, "model", "plain")
+        object.__setattr__(self, "classifier", self.classifier or CLASSIFIERS[0])
+        if self.classifier in UNTRAINED:
+            for name, value in (("epochs", 0), ("lr_milestones", ()), ("warmup_epochs", 0)):
+                object.__setattr__(self, name, value)
+
+    def _complete_dependent(self):
+        """Gives settings that only some choice has their default, and refuses them without that choice."""
+        active = {key: settings for key, settings in DEPENDENT.items() if getattr(self, key[0]) == key[1]}
+        for settings in active.values():
+            for name, default in settings.items():
+                if getattr(self, name) is None:
+                    object.__setattr__(self, name, default)
+        meaningful = {name for settings in active.values() for name in settings}
+        for (owner, _), settings in DEPENDENT.items():
+            for name in set(settings) - meaningful:
+                self._check(name, getattr(self, name) is None, f"has no meaning with --{owner}={getattr(self, owner)}")
+
     def _check_ranges(self):
         self._check("imbalance_factor", self.imbalance_factor >= 1, "must be at least 1 (it is N_max / N_min)")
         self._check("validation_fraction", 0 <= self.validation_fraction < 1, "must be at least 0 and below 1")
-        for name in ("epochs", "global_batch_size"):
-            self._check(name, getattr(self, name) >= 1, "must be at least 1")
+        self._check("global_batch_size", self.global_batch_size >= 1, "must be at least 1")
+        self._check("epochs", self.epochs >= 1 or self.classifier in UNTRAINED, "must be at least 1")
         for name in ("warmup_epochs", "weight_decay", "eval_every", "num_devices"):
             self._check(name, getattr(self, name) >= 0, "must be at least 0")
         for name in ("learning_rate", "lr_factor"):
@@ -182,13 +221,16 @@ class Config:
         if self.model == "bbn":
             for name, neutral in (("loss", "ce"), ("class_weights", "none"), ("deferred_epoch", 0), ("mixup", "none")):
                 self._check(name, getattr(self, name) == neutral, "only with --model=plain")
-        self._check("deferred_epoch", 0 <= self.deferred_epoch < self.epochs, f"must be below --epochs={self.epochs}")
+        inside = 0 <= self.deferred_epoch < max(self.epochs, 1)
+        self._check("deferred_epoch", inside, f"must be below --epochs={self.epochs}")
         changes = self.sampler != "uniform" or self.class_weights != "none"
         self._check("deferred_epoch", changes or not self.deferred_epoch, "needs --class_weights or --sampler to defer")
-        for name in ("ldam_margin", "ldam_scale", "focal_gamma", "logit_adjustment"):
+        for name in ("ldam_margin", "ldam_scale", "focal_gamma", "logit_adjustment", "tau"):
             self._check(name, getattr(self, name) is None or getattr(self, name) >= 0, "must be at least 0")
         positive = self.mixup_concentration is None or self.mixup_concentration > 0
         self._check("mixup_concentration", positive, "must be above 0")
+        second = self.from_run is not None and self.loss == "ldam"
+        self._check("loss", not second, "not in a second stage, whose classifier is linear")
         both = self.mixup_sampler is not None and self.sampler != "uniform"
         self._check("mixup_sampler", not both, f"mixes with the uniform stream, not --sampler={self.sampler}")
         inside = self.effective_beta is None or 0 <= self.effective_beta < 1
@@ -206,13 +248,22 @@ class Config:
             raise UserError(f"--{name}={_text(getattr(self, name))}: {rule}")
 
     def _name(self):
+        if self.from_run is not None:
+            return self._second_stage_name()
         model = "compare" if self.mode == "compare" else self.model
         parts = [self.dataset, f"if{self.imbalance_factor:g}", model, self.backbone, self.sampler]
         parts += [self.adaptor, self.mixup_sampler]
         neutral = {"loss": "ce", "class_weights": "none", "mixup": "none", "deferred_epoch": 0, "augment": "basic"}
         parts += [f"{name}-{getattr(self, name)}" for name, value in neutral.items() if getattr(self, name) != value]
         parts += [f"{self.epochs}epochs", f"seed{self.seed}"]
-        return re.sub(r"[^\w.]+", "-", "_".join(part for part in parts if part))
+        return _file_name(parts)
+
+    def _second_stage_name(self):
+        first = os.path.basename(os.path.normpath(self.from_run))
+        parts = [first, self.classifier, self.branch, f"{self.dataset}_if{self.imbalance_factor:g}"]
+        if self.classifier not in UNTRAINED:
+            parts += [self.sampler, f"{self.loss}-{self.class_weights}", f"{self.epochs}epochs"]
+        return _file_name([*parts, f"seed{self.seed}"])
 
     def all_flags(self):
         """dict flag name -> text of every flag that has a value."""
@@ -221,7 +272,11 @@ class Config:
 
     def settings(self):
         """dict flag name -> text of everything that makes this run what it is; see `NOT_SETTINGS`."""
-        return {name: text for name, text in self.all_flags().items() if name not in NOT_SETTINGS}
+        if self.from_run is None:
+            return {name: text for name, text in self.all_flags().items() if name not in NOT_SETTINGS}
+        own = {*INHERITED, "from_run", "branch", "classifier", "tau", "logit_adjustment"}
+        own |= set() if self.classifier in UNTRAINED else CLASSIFIER_TRAINING
+        return {"mode": "probe", **{name: text for name, text in self.all_flags().items() if name in own}}
 
     def hyperparameters(self):
         """`settings`, but a bool, number or text each: what TensorBoard compares runs by."""
@@ -235,6 +290,10 @@ class Config:
             reset = {name: None for settings in DEPENDENT.values() for name in settings}
             reset |= {"loss": "ce", "class_weights": "none", "deferred_epoch": 0, "mixup": "none"}
         return dataclasses.replace(self, model=model, model_dir=model_dir, mode="train", **reset)
+
+
+def _file_name(parts):
+    return re.sub(r"[^\w.]+", "-", "_".join(part for part in parts if part))
 
 
 def _text(value):
@@ -288,6 +347,8 @@ def from_flags(values):
     for name, modes in ONLY_IN.items():
         if given[name].present and chosen["mode"] not in modes:
             raise UserError(f"--{name}: has no meaning with --mode={chosen['mode']}, only with {', '.join(modes)}")
+    if chosen["mode"] == "probe":
+        return _second_stage(given, chosen)
     if chosen["mode"] not in FINISHED_RUN_MODES:
         return Config(**chosen)
     if not chosen["model_dir"]:
@@ -297,11 +358,30 @@ def from_flags(values):
     for name, flag in given.items():
         if flag.present and name not in NOT_SETTINGS:
             raise UserError(f"--{name}: has no meaning with --mode={chosen['mode']}, which takes it from the run")
+    recorded.pop("mode", None)
     chosen = {name: value for name, value in chosen.items() if name in NOT_SETTINGS}
     unknown = set(recorded) - {field.name for field in dataclasses.fields(Config)}
     if unknown:
         raise UserError(f"{chosen['model_dir']}/flags.txt: damaged, unknown setting {sorted(unknown)[0]!r}")
     return Config(**chosen, **{name: _parse(name, text) for name, text in recorded.items()})
+
+
+def _second_stage(given, chosen):
+    """`Config` of --mode=probe: the data and the seed of the run it begins with, unless they are given."""
+    if not chosen["from_run"]:
+        raise UserError("--mode=probe: needs --from_run, the folder of a finished run")
+    recorded = RunFolder(chosen["from_run"], flag="from_run").read_settings()
+    own = {*INHERITED, *NOT_SETTINGS, *CLASSIFIER_TRAINING, "from_run", "branch", "classifier", "tau"}
+    for name, flag in given.items():
+        if flag.present and name not in own:
+            raise UserError(f"--{name}: has no meaning with --mode=probe, which keeps what --from_run has learned")
+        if flag.present and name in CLASSIFIER_TRAINING - {"logit_adjustment"} and chosen["classifier"] in UNTRAINED:
+            raise UserError(f"--{name}: has no meaning with --classifier={chosen['classifier']}, which trains nothing")
+    if chosen["branch"] and recorded.get("model") != "bbn":
+        raise UserError(f"--branch={chosen['branch']}: only of a BBN; {chosen['from_run']} has one branch")
+    left = [name for name in INHERITED if name in recorded and not given[name].present]
+    inherited = {name: _parse(name, recorded[name]) for name in left}
+    return Config(**{**chosen, **inherited})
 
 
 def _parse(name, value):

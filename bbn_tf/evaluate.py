@@ -33,7 +33,7 @@ class Evaluator:
         outputs = {alpha: keras.ops.argmax(z, axis=-1) for alpha, z in logits.items()}
         outputs["confidence"] = keras.ops.max(keras.ops.softmax(logits[BOTH]), axis=-1)
         self.classify = keras.Model(view.input, outputs)
-        self.batches = input_pipeline.evaluation_batches(dataset, EVAL_BATCH)
+        self.batches = input_pipeline.ordered_batches(dataset, "eval", EVAL_BATCH)
 
     def __call__(self):
         """dict: see `metrics.error_summary` and `metrics.calibration`, and

@@ -5,14 +5,12 @@
 """
 
 import contextlib
-import dataclasses
 import importlib.util
 import json
 import os
 import pathlib
 import shutil
 import tempfile
-import types
 
 import keras
 import tensorflow as tf
@@ -106,7 +104,7 @@ def export(config):
         for name in config.export_formats:
             folder = building / name
             folder.mkdir(exist_ok=True)
-            WRITERS[name](config, model, facts, folder)
+            WRITERS[name](model, facts, folder)
         written = publish(building, run.exports)
     for folder in written:
         print(f"{folder}: written")
@@ -184,7 +182,7 @@ def publish(building, exports):
     return places
 
 
-def write_saved_model(config, model, facts, folder):
+def write_saved_model(model, facts, folder):
     """A SavedModel with the signatures `serving_default` (pixels) and `encoded` (files' contents)."""
     serving = Serving(model, facts)
     archive = keras.export.ExportArchive()
@@ -196,9 +194,9 @@ def write_saved_model(config, model, facts, folder):
     write_json(folder / EXPORT_FACTS, facts)
 
 
-def write_litert(config, model, facts, folder):
+def write_litert(model, facts, folder):
     """`model.tflite`: signature serving_default, uint8 [B, H, W, 3] of the training size; `run.json`."""
-    serving = Serving(in_float32(config, model), facts)
+    serving = Serving(in_float32(model), facts)
     archive = keras.export.ExportArchive()
     archive.track(serving.model)
     archive.add_endpoint("serving_default", serving.pixels, [fixed_size(serving)])
@@ -209,12 +207,12 @@ def write_litert(config, model, facts, folder):
     write_json(folder / "run.json", facts)
 
 
-def write_onnx(config, model, facts, folder):
+def write_onnx(model, facts, folder):
     """`model.onnx`: input `image`, uint8 [B, H, W, 3] of the training size; `run.json`."""
     import onnx
     import tf2onnx
 
-    serving = Serving(in_float32(config, model), facts)
+    serving = Serving(in_float32(model), facts)
     signature = [fixed_size(serving)]
     function = tf.function(serving.pixels, input_signature=signature, autograph=False)
     converted, _ = tf2onnx.convert.from_function(function, signature, opset=ONNX_OPSET)
@@ -231,14 +229,8 @@ def fixed_size(serving):
     return tf.TensorSpec([None, serving.height, serving.width, 3], tf.uint8, name="image")
 
 
-def in_float32(config, model):
+def in_float32(model):
     """The same weights in a network that computes in float32: neither converter knows bfloat16."""
-    if not config.mixed_precision:
-        return model
-    classifier = model.get_layer("classifier")
-    shape = types.SimpleNamespace(
-        input_shape=models.inference_model(model).input_shape[1:], num_classes=classifier.output.shape[-1]
-    )
-    copy = train.build_model(dataclasses.replace(config, mixed_precision=False), shape)
+    copy = keras.models.model_from_json(model.to_json().replace("mixed_bfloat16", "float32"))
     copy.set_weights(model.get_weights())
     return copy

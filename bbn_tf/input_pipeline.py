@@ -119,10 +119,11 @@ def interleaved(batches):
     return _on_one_host(batches.map(lambda x, y: (one_of_each(x), one_of_each(y))))
 
 
-def evaluation_batches(dataset, batch_size):
-    """The images to evaluate on, in order, whole: dataset of float32 [B, H, W, 3], the last B smaller."""
-    indices = tf.data.Dataset.range(len(dataset.eval_labels)).batch(batch_size)
-    batches = indices.map(dataset.reader("eval"), num_parallel_calls=tf.data.AUTOTUNE)
+def ordered_batches(dataset, part, batch_size):
+    """All images of `part`, "train" or "eval", in order: dataset of float32 [B, H, W, 3], the last B smaller."""
+    labels = {"train": dataset.train_labels, "eval": dataset.eval_labels}[part]
+    indices = tf.data.Dataset.range(len(labels)).batch(batch_size)
+    batches = indices.map(dataset.reader(part), num_parallel_calls=tf.data.AUTOTUNE)
     return _on_one_host(batches.prefetch(tf.data.AUTOTUNE))
 
 

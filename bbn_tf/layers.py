@@ -160,6 +160,17 @@ class ClassWeights(keras.layers.Layer):
         return logits
 
 
+@keras.saving.register_keras_serializable(package="bbn_tf")
+class LogitScales(keras.layers.Layer):
+    """A learned factor for each class's logit, 1 to begin with: LWS of arXiv:1910.09217. [B, C] -> [B, C]."""
+
+    def build(self, input_shape):
+        self.scales = self.add_weight((input_shape[-1],), "ones", name="scales")
+
+    def call(self, logits):
+        return logits * self.scales
+
+
 def partners(x):
     """Every element beside its neighbour: [B, ...] -> [B, ...], 2i and 2i + 1 exchanged; B even.
 

@@ -106,7 +106,8 @@ class Plain(keras.Model):
     @property
     def mixup_layers(self):
         """The `Mixup` layers, from the input on; empty if there are none."""
-        return [layer for layer in self.get_layer("trunk").layers if isinstance(layer, Mixup)]
+        inner = [layer for part in self.layers for layer in getattr(part, "layers", [])]  # of the trunk
+        return [layer for layer in inner if isinstance(layer, Mixup)]
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         def loss(labels):
@@ -140,13 +141,16 @@ def build_plain(backbone, input_shape, num_classes, cosine_scale=None, mixup=Fal
     if cosine_scale is not None:
         classifier = CosineClassifier(num_classes, cosine_scale, **options)
     else:
-        bound = features.shape[-1] ** -0.5  # PyTorch's default for a linear layer
-        uniform = [keras.initializers.RandomUniform(-bound, bound) for _ in range(2)]
-        classifier = keras.layers.Dense(
-            num_classes, kernel_initializer=uniform[0], bias_initializer=uniform[1], **options
-        )
+        classifier = linear_classifier(features.shape[-1], num_classes, **options)
     weighted = ClassWeights(name="class_weights", dtype=options["dtype"])
     return Plain(image, weighted(classifier(features)), name="plain")
+
+
+def linear_classifier(width, num_classes, **options):
+    """Dense layer [B, width] -> [B, num_classes], initialised as PyTorch's."""
+    bound = width**-0.5
+    uniform = [keras.initializers.RandomUniform(-bound, bound) for _ in range(2)]
+    return keras.layers.Dense(num_classes, kernel_initializer=uniform[0], bias_initializer=uniform[1], **options)
 
 
 def _logits_dtype(dtype="float32", **_):

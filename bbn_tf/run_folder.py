@@ -96,8 +96,8 @@ def read_export_facts(path):
 class RunFolder:
     """Paths and state of one run: `flags.txt`, `metrics.json`, `history.csv`, `model.keras`, `checkpoint/`."""
 
-    def __init__(self, path):
-        self.path = pathlib.Path(path)
+    def __init__(self, path, flag="model_dir"):
+        self.path, self.flag = pathlib.Path(path), flag  # the flag that names it
         self.flags_file = self.path / "flags.txt"
         self.metrics_file = self.path / "metrics.json"
         self.history_file = self.path / "history.csv"
@@ -188,7 +188,7 @@ class RunFolder:
         try:
             lines = self.flags_file.read_text().splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"--model_dir={self.path}: no run's folder, flags.txt can't be read there") from error
+            raise UserError(f"--{self.flag}={self.path}: no run's folder, flags.txt can't be read there") from error
         if lines[:1] != [HEADER]:
             raise UserError(f"{self.flags_file}: damaged or not a run's, it must begin with {HEADER!r}")
         settings = {}

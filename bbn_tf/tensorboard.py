@@ -150,6 +150,8 @@ class WriteSummaries(keras.callbacks.Callback):
         batches = self.first_batches()
         self.images_a_step = sum(len(labels) for _, labels in batches)
         for stream, (images, labels) in zip(STREAMS[len(batches)], batches, strict=True):
+            if images.ndim != 4:  # a second stage's features
+                continue
             seen = denormalise(images[:SHEET_IMAGES], self.dataset.mean, self.dataset.std)
             title = f"{stream}: the first images of epoch 1"
             sheet = pictures.image_sheet(seen, labels[:SHEET_IMAGES], self.dataset.class_names, title)

@@ -9,11 +9,22 @@ import time
 import keras
 import tensorflow as tf
 
-from bbn_tf import adaptors, callbacks, datasets, input_pipeline, losses, lr_schedules, models, optimizers, tensorboard
+from bbn_tf import (
+    adaptors,
+    callbacks,
+    datasets,
+    evaluate,
+    input_pipeline,
+    losses,
+    lr_schedules,
+    models,
+    optimizers,
+    probe,
+    tensorboard,
+)
 from bbn_tf.config import DEPENDENT
 from bbn_tf.cross_entropy import AdjustedCrossEntropy
 from bbn_tf.errors import UserError
-from bbn_tf.evaluate import Evaluator
 from bbn_tf.run_folder import RunFolder, atomic_path, check_whole, write_json
 
 
@@ -34,7 +45,7 @@ def train_and_evaluate(config):
     strategy = distribution(config)
     dataset = load_dataset(config)
     steps = len(dataset.train_labels) // config.global_batch_size
-    if not steps:
+    if not steps and config.epochs:
         raise UserError(
             f"--global_batch_size={config.global_batch_size}: must be at most {len(dataset.train_labels)}, the "
             "number of training images"
@@ -42,27 +53,34 @@ def train_and_evaluate(config):
     if config.profile_steps and config.profile_steps[1] > steps * config.epochs:
         shown = ",".join(map(str, config.profile_steps))
         raise UserError(f"--profile_steps={shown}: must end by {steps * config.epochs}, the run's last step")
+    with strategy.scope():
+        stage = load_second_stage(config, dataset)
     run = RunFolder(config.model_dir)
     with run.locked():
         run.prepare(config.settings(), config.overwrite)
         if (figures := run.read_metrics()) is not None and run.model_file.is_file():
             print(f"{run.path}: already finished; --overwrite trains it anew")
             return figures
-        return _train(config, run, dataset, strategy, steps, start)
+        return _train(config, run, dataset, stage, strategy, start)
 
 
-def _train(config, run, dataset, strategy, steps, start):
+def _train(config, run, dataset, stage, strategy, start):
+    what = f"{config.model} on {config.dataset}"
+    if stage is not None:
+        what = f"{config.classifier} after {config.from_run} on {config.dataset}"
+        dataset = stage.features()
+    steps = len(dataset.train_labels) // config.global_batch_size
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     with strategy.scope():
-        model = build_model(config, dataset)
+        model = stage.head() if stage else build_model(config, dataset)
         model.compile(build_optimizer(config), build_loss(config, dataset))
-        evaluate = Evaluator(model, dataset)
+        evaluator = evaluate.Evaluator(model, dataset)
         initial_epoch = restore(model, run)
     print(
-        f"{run.path}: {config.model} on {config.dataset}, {len(dataset.train_labels)} training images of "
-        f"{dataset.num_classes} classes, {steps} steps an epoch, epochs {initial_epoch + 1} to {config.epochs}"
+        f"{run.path}: {what}, {len(dataset.train_labels)} training images of {dataset.num_classes} classes, "
+        f"{steps} steps an epoch, epochs {initial_epoch + 1} to {config.epochs}"
     )
     if initial_epoch < config.epochs:
         model.fit(
@@ -71,12 +89,26 @@ def _train(config, run, dataset, strategy, steps, start):
             epochs=config.epochs,
             steps_per_epoch=steps,
             shuffle=False,
-            callbacks=build_callbacks(config, run, dataset, evaluate),
+            callbacks=build_callbacks(config, run, dataset, evaluator),
             verbose=1 if sys.stdout.isatty() else 2,
         )
+    figures = evaluator()
+    if stage is not None:
+        with strategy.scope():
+            model = stage.whole(model)
+        figures["classifier_norms"] = evaluate.classifier_norms(model)
     with atomic_path(run.model_file) as temporary:
         model.save(temporary)
-    return write_metrics(config, run, dataset, evaluate(), time.perf_counter() - start)
+    return write_metrics(config, run, dataset, figures, time.perf_counter() - start)
+
+
+def load_second_stage(config, dataset):
+    """`probe.SecondStage` of `config`; None if it describes a training of the whole model."""
+    if config.from_run is None:
+        return None
+    first = load_model(RunFolder(config.from_run, flag="from_run"))
+    return probe.SecondStage(first, dataset, config.classifier, branch=config.branch or "both", tau=config.tau,
+                             logit_adjustment=config.logit_adjustment)  # fmt: skip
 
 
 def evaluate_saved(config):
@@ -85,7 +117,7 @@ def evaluate_saved(config):
     recorded = run.read_metrics()
     with distribution(config).scope():
         model = load_model(run)
-        figures = Evaluator(model, load_dataset(config))()
+        figures = evaluate.Evaluator(model, load_dataset(config))()
     errors = [name for name in figures if name.endswith("_error")]
     if recorded is not None and any(recorded.get(name, figures[name]) != figures[name] for name in errors):
         print(f"note: {run.metrics_file} holds other figures: top-1 error {recorded['top1_error']:.2f} %")
@@ -99,7 +131,7 @@ def load_model(run):
         UserError: there is none, or it is damaged.
     """
     if not run.model_file.is_file():
-        raise UserError(f"--model_dir={run.path}: has no model.keras; train it first, with --mode=train")
+        raise UserError(f"--{run.flag}={run.path}: has no model.keras; train it first, with --mode=train")
     try:
         check_whole(run.model_file)
         return keras.models.load_model(run.model_file, compile=False)
@@ -207,7 +239,7 @@ def build_optimizer(config):
     )
 
 
-def build_callbacks(config, run, dataset, evaluate):
+def build_callbacks(config, run, dataset, evaluator):
     """In order: what sets variables, what looks at the loss, what measures, what writes it down."""
 
     def learning_rate(epoch):
@@ -236,22 +268,22 @@ def build_callbacks(config, run, dataset, evaluate):
         scheduled.append(callbacks.DrawMixup(config.mixup_concentration, config.mixup == "manifold", config.seed))
     return scheduled + [
         callbacks.StopOnNonFiniteLoss(),
-        callbacks.Evaluate(evaluate, config.eval_every),
+        callbacks.Evaluate(evaluator, config.eval_every),
         callbacks.WriteHistory(run, columns),
-        *build_tensorboard(config, run, evaluate),
+        *build_tensorboard(config, run, evaluator),
         callbacks.Checkpoint(run),  # last, so that what a checkpoint stands for is written
     ]
 
 
-def build_tensorboard(config, run, evaluate):
+def build_tensorboard(config, run, evaluator):
     def first_batches():
-        images, labels = next(iter(training_batches(config, evaluate.dataset, 0)))
+        images, labels = next(iter(training_batches(config, evaluator.dataset, 0)))
         return list(zip(images, labels, strict=True)) if config.model == "bbn" else [(images, labels)]
 
     written = [
         tensorboard.WriteSummaries(
             tensorboard.EventLog(run.tensorboard),
-            evaluate,
+            evaluator,
             flags=config.all_flags(),
             hyperparameters=config.hyperparameters(),
             first_batches=first_batches,

@@ -137,5 +137,5 @@ def test_normalise_by_hand_and_border_is_black():
 
 def test_evaluation_is_whole_and_in_order():
     data = numbered_dataset()
-    seen = np.concatenate([x.numpy()[:, 0, 0, 0] for x in input_pipeline.evaluation_batches(data, 16)])
+    seen = np.concatenate([x.numpy()[:, 0, 0, 0] for x in input_pipeline.ordered_batches(data, "eval", 16)])
     np.testing.assert_allclose(seen, np.arange(1, 51), rtol=1e-6)
