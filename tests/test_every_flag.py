@@ -1,0 +1,134 @@
+"""No setting is parsed and then ignored: changing any of them changes what a training does."""
+
+import dataclasses
+import hashlib
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bbn_tf import callbacks, datasets, evaluate, train
+from bbn_tf.config import Config
+from bbn_tf.run_folder import RunFolder
+
+TINY = {"backbone": "resnet8", "epochs": 6, "lr_milestones": (4,), "warmup_epochs": 2, "global_batch_size": 20,
+        "augment": "none", "num_devices": 1}  # fmt: skip
+PLAIN = {"model": "plain"}
+CHANGES = {  # flag -> (what else must be set for it to mean anything, another value)
+    "dataset": ({}, "cifar10_lt"),
+    "imbalance_factor": ({}, 10.0),
+    "imbalance_profile": ({}, "step"),
+    "imbalance_seed": ({}, 1),
+    "validation_fraction": ({}, 0.2),
+    "model": ({}, "plain"),
+    "backbone": ({}, "resnet14"),
+    "feature_convention": ({}, "paper"),
+    "sampler": ({}, "balanced"),
+    "adaptor": ({}, "linear_decay"),
+    "loss": (PLAIN, "balanced_softmax"),
+    "focal_gamma": ({**PLAIN, "loss": "focal"}, 1.0),
+    "ldam_margin": ({**PLAIN, "loss": "ldam"}, 0.1),
+    "ldam_scale": ({**PLAIN, "loss": "ldam"}, 5.0),
+    "logit_adjustment": ({**PLAIN, "loss": "logit_adjusted"}, 0.5),
+    "class_weights": (PLAIN, "inverse"),
+    "effective_beta": ({**PLAIN, "class_weights": "effective"}, 0.9),
+    "deferred_epoch": ({**PLAIN, "sampler": "balanced", "class_weights": "inverse"}, 3),
+    "mixup": ({**PLAIN, "mixup": "input", "mixup_concentration": 1.0}, "manifold"),
+    "mixup_concentration": ({**PLAIN, "mixup": "input"}, 0.2),
+    "mixup_sampler": ({**PLAIN, "mixup": "input"}, "reversed"),
+    "sync_batch_norm": ({}, True),
+    "mixed_precision": ({}, True),
+    "epochs": ({}, 7),
+    "global_batch_size": ({}, 10),
+    "learning_rate": ({}, 0.2),
+    "lr_milestones": ({}, (3,)),
+    "lr_factor": ({}, 0.5),
+    "warmup_epochs": ({}, 3),
+    "momentum": ({}, 0.5),
+    "nesterov": ({}, False),
+    "weight_decay": ({}, 1e-3),
+    "augment": ({}, "basic"),
+    "seed": ({}, 1),
+    "deterministic": ({}, True),
+    "eval_every": ({}, 3),
+    "num_devices": ({}, 2),
+    "profile_steps": ({}, (2, 3)),
+    "from_run": ({"classifier": "retrain"}, "bbn"),
+    "branch": ({"from_run": "bbn"}, "conventional"),
+    "classifier": ({"from_run": "bbn"}, "lws"),
+    "tau": ({"from_run": "bbn", "classifier": "tau_norm"}, 0.5),
+}
+BEFORE = {}  # context -> what `trained_with` returned
+ELSEWHERE = {"mode": "test_main", "model_dir": "test_main", "overwrite": "test_resume", "data_dir": "test_datasets",
+             "images": "test_predict", "output": "test_predict", "export_formats": "test_export"}  # fmt: skip
+
+
+def digest(arrays):
+    return hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in tf.nest.flatten(arrays))).hexdigest()
+
+
+@pytest.fixture
+def trained_with(tmp_path, monkeypatch, finished_run):
+    """Function (settings) -> everything that its training would go by: the real path up to `fit`, and after it."""
+    seen = {}
+
+    def fit(model, batches, **options):
+        epochs, steps = options["epochs"], options["steps_per_epoch"]
+        drawn = [digest(batch) for batch in itertools.islice(batches.as_numpy_iterator(), 0, steps * epochs, 5)]
+        variables = []
+        for callback in options["callbacks"]:
+            callback.set_model(model)
+            callback.set_params({"epochs": epochs, "steps": steps})
+        for epoch in range(epochs):
+            for callback in options["callbacks"]:
+                if isinstance(callback, (callbacks.ScheduleVariable, callbacks.DeferClassWeights, callbacks.DrawMixup)):
+                    callback.on_epoch_begin(epoch)
+                    callback.on_train_batch_begin(0)
+            rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+            variables.append([rate, digest(model.get_weights())])
+        kinds = [(type(c).__name__, getattr(c, "every", None), getattr(c, "first", None)) for c in options["callbacks"]]
+        optimizer = {**model.optimizer.get_config(), "name": None}
+        seen["fit"] = [epochs, steps, drawn, variables, kinds, optimizer]
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    monkeypatch.setattr(evaluate.Evaluator, "__call__", lambda self: {"top1_error": 0.0, "per_class_error": []})
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: seen.update(determinism=True))
+    mirrored = dataclasses.replace(datasets.digits(), train_images=datasets.digits().train_images[:, :, ::-1])
+    monkeypatch.setitem(datasets.DATASETS, "cifar10_lt", lambda data_dir: mirrored)  # needs no download
+    numbers = itertools.count()
+
+    def make(settings):
+        seen.clear()
+        if "from_run" in settings:
+            settings = {**settings, "from_run": finished_run(model=settings["from_run"]).model_dir}
+        config = Config(**{**TINY, **settings, "model_dir": str(tmp_path / str(next(numbers)))})
+        figures = train.train_and_evaluate(config)
+        saved = train.load_model(RunFolder(config.model_dir))
+        loss = train.build_loss(config, train.load_dataset(config)).get_config() | {"name": None}
+        replicas = train.distribution(config).num_replicas_in_sync
+        shapes = [(w.path, w.shape) for w in saved.weights]
+        counts = figures["class_counts"], figures["num_eval"], figures["epoch"]
+        architecture = saved.to_json().count("bfloat16"), saved.to_json().count('"synchronized": true')
+        return [seen.copy(), loss, replicas, shapes, digest(saved.get_weights()), counts, architecture]
+
+    return make
+
+
+def test_every_flag_has_its_change():
+    assert {field.name for field in dataclasses.fields(Config)} == {*CHANGES, *ELSEWHERE}
+
+
+@pytest.mark.parametrize("context", [{}, PLAIN])
+def test_no_change_changes_nothing(context, trained_with):
+    """Or what follows would mean nothing."""
+    BEFORE[repr(context)] = trained_with(context)
+    assert trained_with(context) == BEFORE[repr(context)]
+
+
+@pytest.mark.parametrize("flag", CHANGES)
+def test_a_change_changes_the_training(flag, trained_with):
+    context, value = CHANGES[flag]
+    before = BEFORE.get(repr(context)) or BEFORE.setdefault(repr(context), trained_with(context))
+    assert trained_with({**context, flag: value}) != before
