@@ -9,7 +9,18 @@ import time
 import keras
 import tensorflow as tf
 
-from bbn_tf import adaptors, callbacks, datasets, input_pipeline, losses, lr_schedules, models, optimizers, tensorboard
+from bbn_tf import (
+    adaptors,
+    callbacks,
+    datasets,
+    init_from,
+    input_pipeline,
+    losses,
+    lr_schedules,
+    models,
+    optimizers,
+    tensorboard,
+)
 from bbn_tf.config import DEPENDENT
 from bbn_tf.cross_entropy import AdjustedCrossEntropy
 from bbn_tf.errors import UserError
@@ -43,6 +54,8 @@ def train_and_evaluate(config):
         shown = ",".join(map(str, config.profile_steps))
         raise UserError(f"--profile_steps={shown}: must end by {steps * config.epochs}, the run's last step")
     run = RunFolder(config.model_dir)
+    if config.init_from and (config.overwrite or not run.checkpoint_files()):
+        init_from.check(config.init_from, config.backbone)  # before an earlier run is deleted
     with run.locked():
         run.prepare(config.settings(), config.overwrite)
         if (figures := run.read_metrics()) is not None and run.model_file.is_file():
@@ -60,6 +73,8 @@ def _train(config, run, dataset, strategy, steps, start):
         model.compile(build_optimizer(config), build_loss(config, dataset))
         evaluate = Evaluator(model, dataset)
         initial_epoch = restore(model, run)
+        if config.init_from and not initial_epoch:
+            init_from.load(config.init_from, config.backbone, model)
     print(
         f"{run.path}: {config.model} on {config.dataset}, {len(dataset.train_labels)} training images of "
         f"{dataset.num_classes} classes, {steps} steps an epoch, epochs {initial_epoch + 1} to {config.epochs}"

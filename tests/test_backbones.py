@@ -1,5 +1,6 @@
 """The ResNets for larger images: counted by hand, and against the definition in NumPy."""
 
+import dataclasses
 import re
 
 import keras
@@ -26,9 +27,19 @@ PLAIN = {"resnet10": 11_689_512 - 6_270_720, "resnet18": 11_689_512, "resnet50":
          "resnet101": 44_549_160, "resnet152": 60_192_808}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize("name", ["resnet10", "resnet18", "resnet50"])
 def test_parameters_of_the_plain_network(name):
     assert parameters(models.build_plain(name, (64, 64, 3), 1000)) == PLAIN[name]
+
+
+@pytest.mark.parametrize("name", ["resnet101", "resnet152"])
+def test_parameters_of_the_deepest(name):
+    """ResNet-50's and those of the blocks they have more, w width: 4w x w + 9 w^2 + w x 4w + 2 (w + w + 4w)."""
+    deep, family = backbones.BACKBONES[name], backbones.BACKBONES["resnet50"]
+    assert dataclasses.replace(deep, blocks_per_stage=family.blocks_per_stage) == family
+    more = np.subtract(deep.blocks_per_stage, family.blocks_per_stage)
+    widths = np.array([64, 128, 256, 512])
+    assert PLAIN["resnet50"] + more @ (17 * widths**2 + 12 * widths) == PLAIN[name]
 
 
 @pytest.mark.parametrize(
