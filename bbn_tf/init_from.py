@@ -98,8 +98,8 @@ def _read(path):
     read = {".keras": _read_keras, ".npz": _read_npz}.get(file.suffix)
     if read is None or not os.path.isfile(file):
         raise UserError(
-            f"--init_from={path}: {file} is no such file; must be the folder of a finished run, a .keras file or an "
-            ".npz file of torchvision's names"
+            f"--init_from={path}: must be the folder of a finished run, a .keras file or an .npz file of torchvision's "
+            f"names, and {file} is no such file"
         )
     try:
         check_whole(file)
