@@ -97,7 +97,10 @@ class Config:
                                           "evaluate on instead of the test set; 0 for none.")  # fmt: skip
 
     model: str = _setting("bbn", "bbn: two branches. plain: the same network with one.", MODELS)
-    backbone: str = _setting("resnet32", "Residual network.", tuple(BACKBONES))
+    backbone: str = _setting("resnet32", "Residual network: resnet8, 14, 20, 32, 44 and 56 are CIFAR's, the others are "
+                             "for larger images.", tuple(BACKBONES))  # fmt: skip
+    init_from: str | None = _setting(None, "Start from the trunk and the branches of an earlier run, its folder or its "
+                                     ".keras file, or of an .npz file of torchvision's ResNet.")  # fmt: skip
     feature_convention: str | None = _setting(None, "BBN's features and classifier: published_code (times 2, a bias; "
                                               "the default) or paper (Eq. 1 as written).",
                                               ("published_code", "paper"))  # fmt: skip
@@ -240,6 +243,10 @@ class Config:
         if self.mode == "predict" and not self.images:
             raise UserError("--mode=predict: needs --images, an image file or a folder of them")
         self._check("output", self.output != "", "must not be empty")
+        self._check("init_from", self.init_from != "", "must not be empty")
+        if self.init_from and self.mode in ("train", "compare"):
+            path, folder = (os.path.join(os.path.realpath(name), "") for name in (self.init_from, self.model_dir))
+            self._check("init_from", not path.startswith(folder), f"must be outside --model_dir={self.model_dir}")
         known = self.export_formats and set(self.export_formats) <= set(EXPORT_FORMATS)
         self._check("export_formats", known, f"must be of {', '.join(EXPORT_FORMATS)}, separated by commas")
 
@@ -255,6 +262,7 @@ class Config:
         parts += [self.adaptor, self.mixup_sampler]
         neutral = {"loss": "ce", "class_weights": "none", "mixup": "none", "deferred_epoch": 0, "augment": "basic"}
         parts += [f"{name}-{getattr(self, name)}" for name, value in neutral.items() if getattr(self, name) != value]
+        parts += [f"init_from-{os.path.basename(os.path.abspath(self.init_from))}" if self.init_from else None]
         parts += [f"{self.epochs}epochs", f"seed{self.seed}"]
         return _file_name(parts)
 

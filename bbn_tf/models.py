@@ -74,7 +74,7 @@ def build_bbn(backbone, input_shape, num_classes, feature_convention="published_
         input_shape: (H, W, 3).
         num_classes: C.
         feature_convention: a name of `FEATURE_CONVENTIONS`.
-        **layer_options: see `CifarResNet.trunk`.
+        **layer_options: see `ResNet.trunk`.
 
     Returns:
         `BBN` on (float [B, H, W, 3], float [B, H, W, 3]), output float32 logits [B, C].

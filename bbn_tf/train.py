@@ -14,6 +14,7 @@ from bbn_tf import (
     callbacks,
     datasets,
     evaluate,
+    init_from,
     input_pipeline,
     losses,
     lr_schedules,
@@ -56,6 +57,8 @@ def train_and_evaluate(config):
     with strategy.scope():
         stage = load_second_stage(config, dataset)
     run = RunFolder(config.model_dir)
+    if config.init_from and (config.overwrite or not run.checkpoint_files()):
+        init_from.check(config.init_from, config.backbone)  # before an earlier run is deleted
     with run.locked():
         run.prepare(config.settings(), config.overwrite)
         if (figures := run.read_metrics()) is not None and run.model_file.is_file():
@@ -78,6 +81,8 @@ def _train(config, run, dataset, stage, strategy, start):
         model.compile(build_optimizer(config), build_loss(config, dataset))
         evaluator = evaluate.Evaluator(model, dataset)
         initial_epoch = restore(model, run)
+        if config.init_from and not initial_epoch:
+            init_from.load(config.init_from, config.backbone, model)
     print(
         f"{run.path}: {what}, {len(dataset.train_labels)} training images of {dataset.num_classes} classes, "
         f"{steps} steps an epoch, epochs {initial_epoch + 1} to {config.epochs}"

@@ -11,6 +11,18 @@ from tests.in_process import parse
 FLAG_FILES = sorted((pathlib.Path(__file__).parents[1] / "flags").glob("*.flags"))
 
 
+@pytest.fixture
+def first_run(tmp_path):
+    """Function (model) -> folder of a run of it, as far as its settings."""
+
+    def make(model):
+        config = Config(dataset="cifar100_lt", imbalance_factor=10.0, imbalance_seed=2, seed=3, model=model)
+        RunFolder(tmp_path / model).prepare(config.settings(), overwrite=False)
+        return tmp_path / model
+
+    return make
+
+
 def test_defaults_are_the_papers():
     config = parse()
     assert (config.model, config.sampler, config.adaptor) == ("bbn", "reversed", "parabolic_decay")
@@ -20,9 +32,10 @@ def test_defaults_are_the_papers():
 
 
 @pytest.mark.parametrize("path", FLAG_FILES, ids=lambda path: path.stem)
-def test_every_flag_file_parses_and_begins_with_a_comment(path):
+def test_every_flag_file_parses_and_begins_with_a_comment(path, first_run):
     assert path.read_text().startswith("# ")
-    parse(f"--flagfile={path}")
+    second_stage = "probe" in path.read_text() or "crt" in path.read_text()
+    parse(f"--flagfile={path}", *([f"--from_run={first_run('bbn')}"] if second_stage else []))
 
 
 @pytest.mark.parametrize("data", ["cifar10_lt", "cifar100_lt"])
@@ -113,6 +126,60 @@ def test_evaluate_takes_the_runs_settings(tmp_path):
     assert (config.adaptor, config.lr_milestones, config.nesterov, config.sync_batch_norm) == ("beta", (), False, False)
     with pytest.raises(UserError, match="--epochs: has no meaning with --mode=evaluate"):
         parse("--mode=evaluate", f"--model_dir={tmp_path}", "--epochs=3")
+
+
+def test_second_stage_takes_data_and_seed_from_the_run(first_run):
+    config = parse("--mode=probe", f"--from_run={first_run('bbn')}", "--sampler=balanced")
+    assert (config.dataset, config.imbalance_factor, config.imbalance_seed, config.seed) == ("cifar100_lt", 10, 2, 3)
+    assert (config.classifier, config.model, config.sampler, config.epochs) == ("retrain", "plain", "balanced", 200)
+    other = parse("--mode=probe", f"--from_run={first_run('bbn')}", "--dataset=cifar10_lt", "--seed=4")
+    assert (other.dataset, other.imbalance_factor, other.seed) == ("cifar10_lt", 10, 4)
+    assert other.settings()["mode"] == "probe" and "backbone" not in other.settings()
+    untrained = parse("--mode=probe", f"--from_run={first_run('bbn')}", "--classifier=tau_norm")
+    assert (untrained.epochs, untrained.tau) == (0, 1) and "learning_rate" not in untrained.settings()
+
+
+@pytest.mark.parametrize("arguments", ["", "--classifier=lws --sampler=balanced --epochs=7 --lr_milestones=",
+                                       "--classifier=tau_norm --tau=0.5", "--branch=conventional"])  # fmt: skip
+def test_second_stages_flags_txt_repeats_it(arguments, first_run, tmp_path):
+    config = parse("--mode=probe", f"--from_run={first_run('bbn')}", *arguments.split())
+    run = RunFolder(tmp_path / "second")
+    run.prepare(config.settings(), overwrite=False)
+    assert parse(f"--flagfile={run.flags_file}").settings() == config.settings()
+    assert parse("--mode=evaluate", f"--model_dir={run.path}").settings() == config.settings()
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "message"),
+    [
+        ("bbn", "--backbone=resnet20", "--backbone: has no meaning with --mode=probe"),
+        ("bbn", "--augment=none", "--augment: has no meaning with --mode=probe"),
+        ("bbn", "--mixup=input", "--mixup: has no meaning with --mode=probe"),
+        ("bbn", "--loss=ldam", "--loss=ldam: not in a second stage"),
+        ("bbn", "--tau=1", "--tau=1: has no meaning with --classifier=retrain"),
+        (
+            "bbn",
+            "--classifier=tau_norm --epochs=3",
+            "--epochs: has no meaning with --classifier=tau_norm",
+        ),
+        ("bbn", "--classifier=tau_norm --tau=-1", "--tau=-1: must be at least 0"),
+        ("bbn", "--classifier=lws --logit_adjustment=1", "--logit_adjustment=1: has no meaning with --loss=ce"),
+        ("plain", "--branch=both", "--branch=both: only of a BBN"),
+        (None, "", "--mode=probe: needs --from_run"),
+        (None, "--from_run=nowhere", "--from_run=nowhere: no run's folder"),
+    ],
+)
+def test_second_stages_that_mean_nothing_are_refused(model, arguments, message, first_run):
+    run = [f"--from_run={first_run(model)}"] if model else []
+    with pytest.raises(UserError, match="^" + re.escape(message)):
+        parse("--mode=probe", *run, *arguments.split())
+
+
+@pytest.mark.parametrize("argument", ["--from_run=x", "--classifier=lws", "--branch=both", "--tau=1"])
+def test_second_stages_flags_are_refused_elsewhere(argument):
+    name = argument.split("=")[0]
+    with pytest.raises(UserError, match=f"^{name}: has no meaning with --mode=train, only with probe"):
+        parse(argument)
 
 
 def test_settings_in_flags_txt_repeat_the_run(tmp_path):

@@ -55,6 +55,7 @@ CHANGES = {  # flag -> (what else must be set for it to mean anything, another v
     "eval_every": ({}, 3),
     "num_devices": ({}, 2),
     "profile_steps": ({}, (2, 3)),
+    "init_from": ({"imbalance_factor": 10.0}, "bbn"),
     "from_run": ({"classifier": "retrain"}, "bbn"),
     "branch": ({"from_run": "bbn"}, "conventional"),
     "classifier": ({"from_run": "bbn"}, "lws"),
@@ -101,8 +102,8 @@ def trained_with(tmp_path, monkeypatch, finished_run):
 
     def make(settings):
         seen.clear()
-        if "from_run" in settings:
-            settings = {**settings, "from_run": finished_run(model=settings["from_run"]).model_dir}
+        runs = {name: settings[name] for name in ("from_run", "init_from") if name in settings}
+        settings = settings | {name: finished_run(model=model).model_dir for name, model in runs.items()}
         config = Config(**{**TINY, **settings, "model_dir": str(tmp_path / str(next(numbers)))})
         figures = train.train_and_evaluate(config)
         saved = train.load_model(RunFolder(config.model_dir))

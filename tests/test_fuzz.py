@@ -81,7 +81,8 @@ def test_flags(finished_run):
             tried += 1
     assert tried >= 200
     declared = {flag.name for flag in flags.FLAGS.get_key_flags_for_module("main")}
-    assert declared - {*NUMBERS, *CHOICES, *BOOLEANS, *LISTS} == {"model_dir", "data_dir", "images", "output"}
+    paths = {"model_dir", "data_dir", "images", "output", "init_from"}
+    assert declared - {*NUMBERS, *CHOICES, *BOOLEANS, *LISTS} == paths
 
 
 @pytest.mark.parametrize(
