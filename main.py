@@ -3,6 +3,7 @@
 python main.py --flagfile=flags/cifar10_lt.flags --flagfile=flags/bbn.flags --seed=1
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ import sys
 from absl import app, flags, logging
 
 from bbn_tf import config as config_lib
+from bbn_tf import plan as plan_lib
 from bbn_tf.errors import UserError
 
 config_lib.define_flags()
@@ -42,13 +44,15 @@ def main(argv):
 
 
 def how_to_go_on(values):
-    if values.mode not in ("train", "compare", "probe"):
+    if values.mode not in ("train", "compare", "probe", "sweep"):
         return ", nothing was written"
     without = " without --overwrite" if values.overwrite else ""
     return f"; finished epochs are saved, the same command{without} goes on after them"
 
 
 def run(config):
+    if config.mode in config_lib.PLAN_MODES:
+        return run_plan(config)
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if backend not in ("tensorflow", "jax"):
         raise UserError(f"KERAS_BACKEND={backend}: must be tensorflow or jax")
@@ -65,6 +69,23 @@ def run(config):
         export.export(config)
     elif config.mode == "predict":
         predict.predict(config)
+
+
+def run_plan(config):
+    """Needs no TensorFlow itself: the runs are processes of their own."""
+    plan = plan_lib.Plan(config.plan, config.model_dir)
+    from bbn_tf import report, sweep
+
+    config_lib.check_plan(plan)
+    if config.mode == "sweep":
+        data = [f"--data_dir={config.data_dir}"] if config.data_dir else []
+        try:
+            sweep.sweep(plan, config.jobs, data)
+        finally:
+            with contextlib.suppress(UserError):  # none is finished
+                report.report(plan)
+    else:
+        print(report.report(plan))
 
 
 def interrupt(signum, frame):

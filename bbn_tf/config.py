@@ -13,7 +13,8 @@ from bbn_tf.backbones import BACKBONES
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import RunFolder, read_export_facts
 
-MODES = ("train", "evaluate", "compare", "probe", "export", "predict")
+MODES = ("train", "evaluate", "compare", "probe", "sweep", "report", "export", "predict")
+PLAN_MODES = ("sweep", "report")  # take every setting from --plan
 FINISHED_RUN_MODES = ("evaluate", "export", "predict")  # take their settings from the run
 MODELS = ("bbn", "plain")
 AUGMENTATIONS = ("basic", "none", "autoaugment_cutout", "randaugment")  # of augment.py, which imports TensorFlow
@@ -21,6 +22,7 @@ EXPORT_FORMATS = ("saved_model", "litert", "onnx")
 # May differ when a run goes on.
 NOT_SETTINGS = {
     "mode", "model_dir", "overwrite", "data_dir", "num_devices", "profile_steps", "images", "output", "export_formats",
+    "plan", "jobs",
 }  # fmt: skip
 # (flag, its value) -> {flag that has a meaning only then: its default}
 DEPENDENT = {
@@ -37,13 +39,15 @@ DEPENDENT = {
 }
 ONLY_IN = {  # flag -> the modes in which it means anything; flags not listed: in all that train
     "overwrite": ("train", "compare", "probe", "predict"),
-    "data_dir": ("train", "evaluate", "compare", "probe"),
+    "data_dir": ("train", "evaluate", "compare", "probe", "sweep"),
     "num_devices": ("train", "evaluate", "compare", "probe"),
     "profile_steps": ("train", "compare", "probe"),
     "from_run": ("probe",),
     "branch": ("probe",),
     "classifier": ("probe",),
     "tau": ("probe",),
+    "plan": PLAN_MODES,
+    "jobs": ("sweep",),
     "images": ("predict",),
     "output": ("predict",),
     "export_formats": ("export",),
@@ -77,12 +81,15 @@ class Config:
     mode: str = _setting("train", "What to do. train: train (or go on) and evaluate. evaluate: evaluate the "
                          "trained model of --model_dir. compare: train BBN and the plain network with the same "
                          "settings, print a table and draw a picture. probe: a second stage, which keeps the "
-                         "representation of --from_run and makes its --classifier anew. export: write that "
-                         "model to MODEL_DIR/export/<next number> for serving. predict: classify image files.",
+                         "representation of --from_run and makes its --classifier anew. sweep: make all runs of a --plan. "
+                         "report: tables and pictures of those that are finished. export: write the trained model to "
+                         "MODEL_DIR/export/<next number> for serving. predict: classify image files.",
                          MODES)  # fmt: skip
     model_dir: str | None = _setting(None, "Folder of the run. Default: saved_models/<name from the settings>. "
                                      "predict: or of an exported SavedModel.")  # fmt: skip
     overwrite: bool = _setting(False, "Delete an earlier run in --model_dir and start anew; predict: replace --output.")
+    plan: str | None = _setting(None, "sweep, report: TOML file of rows, columns and seeds, see flags/plans/.")
+    jobs: int = _setting(1, "sweep: how many runs at a time.")
     images: str | None = _setting(None, "predict: an image file, or a folder searched through all its levels.")
     output: str = _setting("predictions.csv", "predict: the CSV file to write.")
     export_formats: tuple[str, ...] = _setting(("saved_model",), "export: what to write, separated by commas, of "
@@ -240,6 +247,9 @@ class Config:
         self._check("effective_beta", inside, "must be at least 0 and below 1")
 
     def _check_files(self):
+        if self.mode in PLAN_MODES and not self.plan:
+            raise UserError(f"--mode={self.mode}: needs --plan, a TOML file; see flags/plans/")
+        self._check("jobs", self.jobs >= 1, "must be at least 1")
         if self.mode == "predict" and not self.images:
             raise UserError("--mode=predict: needs --images, an image file or a folder of them")
         self._check("output", self.output != "", "must not be empty")
@@ -255,6 +265,8 @@ class Config:
             raise UserError(f"--{name}={_text(getattr(self, name))}: {rule}")
 
     def _name(self):
+        if self.plan:
+            return os.path.splitext(os.path.basename(self.plan))[0]
         if self.from_run is not None:
             return self._second_stage_name()
         model = "compare" if self.mode == "compare" else self.model
@@ -341,11 +353,43 @@ def define_flags(flag_values=flags.FLAGS):
             flags.DEFINE_list(name, [str(part) for part in default], **options)
 
 
-def from_flags(values):
+def parse(arguments, settings_of=None):
+    """`Config` of a command line's arguments, with flags of its own; see `from_flags`."""
+    values = flags.FlagValues()
+    define_flags(values)
+    try:
+        rest = values(["main.py", *arguments])[1:]
+    except flags.Error as error:
+        raise UserError(" ".join(str(error).split())) from error
+    if rest:
+        raise UserError(f"{rest[0]}: not a flag")
+    return from_flags(values, settings_of)
+
+
+def check_plan(plan):
+    """Parses the flags of every run of a `bbn_tf.plan.Plan`, so that no mistake shows after hours.
+
+    Raises:
+        UserError: see `Config`; names the row.
+    """
+    settings = {}
+    for run in plan.runs():
+        try:
+            config = parse(run.command(), settings.get)
+        except UserError as error:
+            raise UserError(f"--plan={plan.path}: {run.row}, {run.column}: {error}") from error
+        if config.mode not in ("train", "probe"):
+            raise UserError(f"--plan={plan.path}: {run.row}, {run.column}: --mode={config.mode} is no run")
+        settings[str(run.folder)] = config.settings()
+        RunFolder(run.folder).check(config.settings(), overwrite=False)
+
+
+def from_flags(values, settings_of=None):
     """`Config` of parsed flags; in the modes that need a finished run, of that run's flags.txt.
 
     Args:
         values: absl's FLAGS.
+        settings_of: folder of the run that a second stage begins with -> its settings; by default flags.txt.
 
     Raises:
         UserError: see `Config`; or flags.txt can't be read.
@@ -356,7 +400,11 @@ def from_flags(values):
         if given[name].present and chosen["mode"] not in modes:
             raise UserError(f"--{name}: has no meaning with --mode={chosen['mode']}, only with {', '.join(modes)}")
     if chosen["mode"] == "probe":
-        return _second_stage(given, chosen)
+        return _second_stage(given, chosen, settings_of)
+    if chosen["mode"] in PLAN_MODES:
+        for name, flag in given.items():
+            if flag.present and name not in NOT_SETTINGS:
+                raise UserError(f"--{name}: has no meaning with --mode={chosen['mode']}, whose --plan has the settings")
     if chosen["mode"] not in FINISHED_RUN_MODES:
         return Config(**chosen)
     if not chosen["model_dir"]:
@@ -374,11 +422,12 @@ def from_flags(values):
     return Config(**chosen, **{name: _parse(name, text) for name, text in recorded.items()})
 
 
-def _second_stage(given, chosen):
+def _second_stage(given, chosen, settings_of):
     """`Config` of --mode=probe: the data and the seed of the run it begins with, unless they are given."""
     if not chosen["from_run"]:
         raise UserError("--mode=probe: needs --from_run, the folder of a finished run")
-    recorded = RunFolder(chosen["from_run"], flag="from_run").read_settings()
+    settings_of = settings_of or (lambda folder: RunFolder(folder, flag="from_run").read_settings())
+    recorded = settings_of(chosen["from_run"])
     own = {*INHERITED, *NOT_SETTINGS, *CLASSIFIER_TRAINING, "from_run", "branch", "classifier", "tau"}
     for name, flag in given.items():
         if flag.present and name not in own:

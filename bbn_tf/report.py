@@ -1,16 +1,21 @@
-"""Tables and pictures of finished runs."""
+"""Tables of finished runs: one run's figures, and a report over many with mean and spread over seeds."""
 
+import csv
 import os
+import statistics
 
-from matplotlib.figure import Figure
-
-from bbn_tf import pictures
+from bbn_tf import report_pictures
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import RunFolder, atomic_path
 
 FIGURES = ("top1_error", "many_error", "medium_error", "few_error", "conventional_error", "rebalancing_error")
 LABELS = {"bbn": "BBN", "plain": "plain (cross-entropy)"}
-STYLE = dict(zip(("bbn", "plain"), pictures.LINES, strict=False))
+CSV_FIGURES = (*FIGURES, "balanced_error", "calibration_error", "epoch", "num_train", "evaluated_on", "seconds")
+GROUPS = {"all": "top1_error", "many": "many_error", "medium": "medium_error", "few": "few_error",
+          "calibration (ECE)": "calibration_error"}  # fmt: skip
+EXPLANATION = (
+    "Top-1 error in percent of the last epoch: mean ± sample standard deviation over the seeds, in brackets how many."
+)
 
 
 def print_figures(metrics):
@@ -50,35 +55,127 @@ def compare(config, train_and_evaluate):
         RunFolder(one.model_dir).check(one.settings(), one.overwrite)
     rows = {model: train_and_evaluate(one) for model, one in configs.items()}
     picture = os.path.join(config.model_dir, "error_by_class.png")
-    draw_error_by_class(rows, picture)
+    labelled = {LABELS[model]: [metrics] for model, metrics in rows.items()}
+    report_pictures.save("error_by_class", labelled, picture, title="Error by class")
     print(f"\nTop-1 error (%) on {config.dataset}, seed {config.seed}")
-    print(table({LABELS[model]: metrics for model, metrics in rows.items()}))
+    print(table({label: metrics for label, (metrics,) in labelled.items()}))
     print(f"error by class, head to tail: {picture}")
     return rows
 
 
-def draw_error_by_class(rows, path):
-    """Draws error by class, head to tail, over the number of training images; one line a run.
+def report(plan):
+    """Writes results.csv, results.md and the plan's pictures into its folder, of the runs that are finished.
 
     Args:
-        rows: dict model -> metrics.
-        path: of the PNG.
+        plan: `bbn_tf.plan.Plan`.
+
+    Returns:
+        The Markdown text.
+
+    Raises:
+        UserError: no run is finished, or one's metrics.json is damaged.
     """
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    for model, metrics in rows.items():
-        errors, counts = metrics["per_class_error"], metrics["class_counts"]
-        order = pictures.head_to_tail(counts)
-        colour, marker = STYLE[model]
-        label = f"{LABELS[model]}: {metrics['top1_error']:.1f} % overall"
-        heights = [errors[i] if errors[i] is not None else float("nan") for i in order]
-        axes.plot(heights, color=colour, marker=marker, label=label)
-    names = metrics["class_names"]
-    if len(order) <= pictures.MOST_NAMED:
-        axes.set_xticks(range(len(order)), [f"{names[i]}\n{counts[i]}" for i in order])
-    axes.set(xlabel="class, with its number of training images, head to tail", ylabel="top-1 error (%)",
-             title="Error by class", ylim=(0, None))  # fmt: skip
-    axes.grid(alpha=0.3)
-    axes.legend()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+    runs = {run: metrics for run in plan.runs() if (metrics := RunFolder(run.folder).read_metrics()) is not None}
+    if not runs:
+        raise UserError(f"--model_dir={plan.folder}: no run of {plan.path} is finished there; --mode=sweep makes them")
+    cells = {(row, column): [] for row in plan.rows for column in plan.columns_of(row)}
+    for run, metrics in runs.items():
+        cells[run.row, run.column].append(metrics)
+    write_csv(plan.folder / "results.csv", runs)
+    pictures = [(picture, draw(plan, picture, cells, number)) for number, picture in enumerate(plan.pictures, 1)]
+    text = markdown(plan, cells, [(picture["title"], path.name) for picture, path in pictures if path is not None])
+    with atomic_path(plan.folder / "results.md") as temporary:
+        temporary.write_text(text)
+    print(f"{plan.folder}: {len(runs)} of {len(plan.runs())} runs are finished; results.md, results.csv and pictures")
+    return text
+
+
+def write_csv(path, runs):
+    """One row a run.
+
+    Args:
+        path: of the file.
+        runs: dict `PlannedRun` -> metrics.
+    """
+    with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["row", "column", "seed", *CSV_FIGURES])
+        for run, metrics in runs.items():
+            figures = (metrics.get(name) for name in CSV_FIGURES)
+            texts = ["" if x is None else f"{x:.2f}" if isinstance(x, float) else x for x in figures]
+            writer.writerow([run.row, run.column, run.seed, *texts])
+
+
+def markdown(plan, cells, pictures=()):
+    """The report as text: the table of errors, of the groups for each column, pictures.
+
+    Args:
+        plan: `bbn_tf.plan.Plan`.
+        cells: dict (row, column) -> list of metrics, one a seed; empty ones stay empty in the table.
+        pictures: list of (title, file name).
+    """
+    parts = [f"# {plan.title}", EXPLANATION]
+    parts.append(error_table(plan, cells))
+    for column in plan.columns:
+        rows = {row: cells[row, column] for row in plan.rows if cells.get((row, column))}
+        if rows:
+            parts += [f"## {column}", group_table(rows)]
+    parts += [f"![{title}]({name})" for title, name in pictures]
+    return "\n\n".join(parts) + "\n"
+
+
+def error_table(plan, cells):
+    """Markdown table rows x columns of the error, the paper's figure and the difference where it has one."""
+    lines = [["", *plan.columns]]
+    for row, definition in plan.rows.items():
+        paper = definition.get("paper", {})
+        lines.append([row, *(error_cell(cells.get((row, column), []), paper.get(column)) for column in plan.columns)])
+    return _markdown_table(lines)
+
+
+def error_cell(metrics, paper=None):
+    """ "20.31 ± 0.42 (3); paper 20.18, +0.13", or what of it there is."""
+    errors = [one["top1_error"] for one in metrics]
+    parts = [f"{spread(errors)} ({len(errors)})"] if errors else []
+    if paper is not None:
+        parts.append(f"paper {paper:.2f}" + (f", {statistics.fmean(errors) - paper:+.2f}" if errors else ""))
+    return "; ".join(parts)
+
+
+def group_table(rows):
+    """Markdown table of the errors of all, many, medium and few, and the calibration error.
+
+    Args:
+        rows: dict label -> list of metrics, one a seed.
+    """
+    lines = [["", *GROUPS]]
+    for label, metrics in rows.items():
+        values = ([one[name] for one in metrics if one.get(name) is not None] for name in GROUPS.values())
+        lines.append([label, *(spread(v) if v else "" for v in values)])
+    return _markdown_table(lines)
+
+
+def spread(values):
+    """ "mean ± sample standard deviation", of a single value only it."""
+    mean = f"{statistics.fmean(values):.2f}"
+    return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean
+
+
+def _markdown_table(lines):
+    head, *body = [f"| {' | '.join(cells)} |" for cells in lines]
+    return "\n".join([head, "| --- " + "| ---: " * (len(lines[0]) - 1) + "|", *body])
+
+
+def draw(plan, picture, cells, number):
+    """Draws one of the plan's pictures; returns its path, None if no run of it is finished."""
+    column = picture.get("column", next(iter(plan.columns)))
+    names = picture.get("rows", list(plan.rows))
+    rows = {row: cells[row, column] for row in names if cells.get((row, column))}
+    if not rows:
+        return None
+    path = plan.folder / f"{number}_{picture['kind']}.png"
+    options = {key: value for key, value in picture.items() if key not in ("kind", "rows", "column")}
+    if picture["kind"] == "errors":
+        options["paper"] = {row: plan.rows[row].get("paper", {}).get(column) for row in rows}
+    report_pictures.save(picture["kind"], rows, path, **options)
+    return path

@@ -2,7 +2,6 @@
 
 import signal
 
-from absl import flags
 from absl.testing import flagsaver
 
 import main
@@ -13,10 +12,7 @@ SECONDS = 60  # for one call
 
 def parse(*arguments):
     """`Config` of a command line, with flags of its own."""
-    values = flags.FlagValues()
-    config_lib.define_flags(values)
-    values(["main.py", *arguments])
-    return config_lib.from_flags(values)
+    return config_lib.parse(arguments)
 
 
 def run(*arguments):

@@ -1,0 +1,136 @@
+"""Runs a plan: a process of main.py for every run that is not finished yet, several at a time."""
+
+import contextlib
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+from bbn_tf.errors import UserError
+from bbn_tf.run_folder import RunFolder, writing
+
+MAIN = pathlib.Path(__file__).parents[1] / "main.py"
+POLL = 0.2  # seconds
+
+
+def sweep(plan, jobs, arguments=()):
+    """Runs what of a plan is not finished, and prints what is done, running and failed.
+
+    A run that was interrupted goes on; one that fails does not stop the others, but those that begin with it.
+    What a run prints is in `<its folder>.log`.
+
+    Args:
+        plan: `bbn_tf.plan.Plan`, of whose runs all flags have been checked.
+        jobs: processes at a time.
+        arguments: of every run besides its own.
+
+    Raises:
+        UserError: at the end, if runs have failed.
+    """
+    waiting = [run for run in plan.runs() if not is_finished(run.folder)]
+    progress = Progress(len(plan.runs()), len(waiting), jobs)
+    running, failed = {}, {}
+    try:
+        while waiting or running:
+            _drop_hopeless(waiting, failed)
+            while len(running) < jobs and (run := _next_ready(waiting)) is not None:
+                waiting.remove(run)
+                running[run] = _start(run, jobs, arguments)
+            progress.show(len(running), len(failed))
+            time.sleep(POLL)
+            for run in [run for run, process in running.items() if process.poll() is not None]:
+                if running.pop(run).returncode or not is_finished(run.folder):
+                    failed[run] = f"{_last_line(run)} (see {_log(run)})"
+                progress.ended(len(waiting) + len(running))
+    finally:
+        _stop(running.values())
+        progress.show(len(running), len(failed), last=True)
+    if failed:
+        lines = "; ".join(f"{_name(run)}: {reason}" for run, reason in failed.items())
+        raise UserError(f"{len(failed)} of {progress.total} runs failed: {lines}")
+
+
+def is_finished(folder):
+    run = RunFolder(folder)
+    return run.metrics_file.is_file() and run.model_file.is_file()
+
+
+class Progress:
+    """One line: runs done, running, failed, and how long the rest will take by what those of this sweep took."""
+
+    def __init__(self, total, waiting, jobs):
+        self.total, self.waiting, self.jobs = total, waiting, jobs
+        self.left, self.start, self.shown = waiting, time.perf_counter(), None
+
+    def ended(self, left):
+        self.left = left
+
+    def show(self, running, failed, last=False):
+        done = self.total - self.left - failed
+        text = f"{done} of {self.total} runs done, {running} running, {failed} failed"
+        behind = self.waiting - self.left
+        if behind and self.left:
+            seconds = (time.perf_counter() - self.start) / behind * self.left
+            text += f", about {seconds / 60:.0f} min left"
+        if sys.stdout.isatty():
+            print(f"\r{text:<79}", end="\n" if last else "", flush=True)
+        elif text.partition(", about")[0] != self.shown:
+            print(text, flush=True)
+        self.shown = text.partition(", about")[0]
+
+
+def _drop_hopeless(waiting, failed):
+    """Counts as failed what begins with a run that failed."""
+    folders = {run.folder for run in failed}
+    for run in [run for run in waiting if run.after in folders]:
+        waiting.remove(run)
+        failed[run] = f"begins with {run.after}, which failed"
+        folders.add(run.folder)
+
+
+def _next_ready(waiting):
+    """The first run that has what it begins with; None if all have to wait."""
+    return next((run for run in waiting if run.after is None or is_finished(run.after)), None)
+
+
+def _start(run, jobs, arguments):
+    log = _log(run)
+    with writing(log):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        file = open(log, "wb")
+    with file:
+        return subprocess.Popen([sys.executable, str(MAIN), *arguments, *run.command()], stdout=file,
+                                stderr=subprocess.STDOUT, env=_environment(jobs))  # fmt: skip
+
+
+def _environment(jobs):
+    """Gives each process its share of cores and of a GPU's memory, unless the user has said otherwise."""
+    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+    shares = {"TF_NUM_INTRAOP_THREADS": threads, "OMP_NUM_THREADS": threads, "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+              "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / jobs:.2f}"}  # fmt: skip
+    return {**(shares if jobs > 1 else {}), **os.environ}
+
+
+def _stop(processes):
+    """Ends what still runs: each has saved its last finished epoch."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(30)
+        process.kill()
+
+
+def _log(run):
+    return run.folder.with_name(f"{run.folder.name}.log")
+
+
+def _last_line(run):
+    """The error's line, or the last one, of what a run printed."""
+    lines = _log(run).read_text(errors="replace").strip().splitlines() or ["printed nothing"]
+    return next((line for line in reversed(lines) if line.startswith("error: ")), lines[-1])
+
+
+def _name(run):
+    return f"{run.row}, {run.column}, seed {run.seed}"
