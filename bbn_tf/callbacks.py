@@ -6,6 +6,7 @@ import time
 import keras
 import numpy as np
 
+from bbn_tf import checkpoints
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import atomic_path
 
@@ -158,14 +159,14 @@ class WriteHistory(keras.callbacks.Callback):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves the model with its optimizer's state after every epoch, atomically, and keeps the newest two."""
+    """Saves the weights with the optimizer's state after every epoch, atomically, and keeps the newest two."""
 
     def __init__(self, run):
         super().__init__()
         self.run = run
 
     def on_epoch_end(self, epoch, logs=None):
-        with atomic_path(self.run.checkpoints / f"epoch-{epoch + 1:04d}.keras") as temporary:
-            self.model.save(temporary)
+        with atomic_path(self.run.checkpoints / f"epoch-{epoch + 1:04d}.npz") as temporary:
+            checkpoints.save(self.model, temporary)
         for _, old in self.run.checkpoint_files()[2:]:
             old.unlink()

@@ -81,8 +81,8 @@ class Config:
     mode: str = _setting("train", "What to do. train: train (or go on) and evaluate. evaluate: evaluate the "
                          "trained model of --model_dir. compare: train BBN and the plain network with the same "
                          "settings, print a table and draw a picture. probe: a second stage, which keeps the "
-                         "representation of --from_run and makes its --classifier anew. sweep: make all runs of a --plan. "
-                         "report: tables and pictures of those that are finished. export: write the trained model to "
+                         "representation of --from_run and makes its --classifier anew. sweep: make all runs of a "
+                         "--plan. report: tables and pictures of its finished ones. export: write the trained model to "
                          "MODEL_DIR/export/<next number> for serving. predict: classify image files.",
                          MODES)  # fmt: skip
     model_dir: str | None = _setting(None, "Folder of the run. Default: saved_models/<name from the settings>. "

@@ -30,7 +30,8 @@ import tomllib
 
 from bbn_tf.errors import UserError
 
-PLAN_KEYS = {"title", "seeds", "flags", "second_stage_flags", "columns", "rows", "pictures"}
+PLAN_KEYS = {"title", "seeds", "flags", "columns", "rows", "pictures"}
+PICTURES = ("errors", "error_by_class", "norms", "error_by_alpha", "reliability", "grid")  # of report_pictures.py
 ROW_KEYS = {"flags", "paper", "columns", "from", "from_column"}
 
 
@@ -73,26 +74,23 @@ class Plan:
         self.path, self.folder = path, pathlib.Path(folder)
         content = _read(path)
         self.title = content.get("title", pathlib.Path(path).stem)
-        self.seeds = content.get("seeds", [0])
+        self.seeds, self.flags = content.get("seeds", [0]), content.get("flags", [])
         self.columns, self.rows = content.get("columns"), content.get("rows")
         self.pictures = content.get("pictures", [])
-        self._common = {False: content.get("flags", []), True: content.get("second_stage_flags", [])}
         self._check(content)
 
     def runs(self):
         """list of `PlannedRun`, what a run begins with before it."""
         ordered = sorted(self.rows, key=self._depth)
-        return [
-            self.run(row, column, seed) for row in ordered for column in self.columns_of(row) for seed in self.seeds
-        ]
+        places = [(row, column) for row in ordered for column in self.columns_of(row)]
+        return [self.run(row, column, seed) for row, column in places for seed in self.seeds]
 
     def run(self, row, column, seed):
         """The `PlannedRun` of a place in the table."""
-        definition, begin = self.rows[row], None
+        definition, begin, last = self.rows[row], None, self.flags
         if "from" in definition:
-            begin = self._place(definition["from"], definition.get("from_column", column), seed)
-        common = self._common["from" in definition]
-        arguments = (*common, *self.columns[column], *definition["flags"], f"--seed={seed}")
+            begin, last = self._place(definition["from"], definition.get("from_column", column), seed), []
+        arguments = (*self.columns[column], *definition["flags"], *last, f"--seed={seed}")
         return PlannedRun(row, column, seed, self._place(row, column, seed), arguments, begin)
 
     def columns_of(self, row):
@@ -111,7 +109,7 @@ class Plan:
             self._must(isinstance(content.get(name), dict) and content[name], f"needs [{name}]")
         whole = isinstance(self.seeds, list) and self.seeds and all(isinstance(seed, int) for seed in self.seeds)
         self._must(whole, "seeds must be a list of whole numbers")
-        for name, flags in (*self.columns.items(), *((f"{n}flags", self._common[s]) for n, s in _COMMON)):
+        for name, flags in (*self.columns.items(), ("flags", self.flags)):
             self._must(_texts(flags), f"{name!r} must be a list of flags")
         for names in (self.rows, self.columns):
             slugs = [_slug(name) for name in names]
@@ -119,6 +117,9 @@ class Plan:
         for row, definition in self.rows.items():
             self._check_row(row, definition)
         for picture in self.pictures:
+            kind = picture.get("kind")
+            self._must(kind in PICTURES, f"a picture's kind is {kind!r}, must be one of {', '.join(PICTURES)}")
+            self._must("title" in picture, f"picture {kind!r} needs a title")
             for row in picture.get("rows", []):
                 self._must(row in self.rows, f"a picture names {row!r}, which is no row")
             column = picture.get("column", next(iter(self.columns)))
@@ -138,9 +139,8 @@ class Plan:
             self._must(begin in self.rows, f"row {seen!r} begins with {begin!r}, which is no row")
             for column in self.columns_of(seen):
                 first = self.rows[seen].get("from_column", column)
-                self._must(
-                    first in self.columns_of(begin), f"row {seen!r} begins with {begin!r} of {first!r}: not there"
-                )
+                there = first in self.columns_of(begin)
+                self._must(there, f"row {seen!r} begins with {begin!r} of {first!r}, which is not there")
             seen = begin
         self._must("from" not in self.rows[seen], f"row {row!r} begins, in the end, with itself")
 
@@ -151,9 +151,6 @@ class Plan:
     def _must(self, condition, rule):
         if not condition:
             raise UserError(f"--plan={self.path}: {rule}")
-
-
-_COMMON = (("", False), ("second_stage_", True))
 
 
 def _read(path):

@@ -120,12 +120,11 @@ def grid(figure, rows, across, down, name="{across} + {down}"):
     labels = [[name.format(across=a, down=d) for a in across] for d in down]
     values = np.array([[_mean_error(rows.get(label)) for label in line] for line in labels])
     shown = axes.imshow(values, cmap="cividis")
-    middle = np.nanmean([np.nanmin(values), np.nanmax(values)])
+    middle = (np.nanmin(values) + np.nanmax(values)) / 2
     for (line, place), value in np.ndenumerate(values):
         if not np.isnan(value):
-            axes.text(
-                place, line, f"{value:.1f}", ha="center", va="center", color="black" if value > middle else "white"
-            )
+            colour = "black" if value > middle else "white"
+            axes.text(place, line, f"{value:.1f}", ha="center", va="center", color=colour)
     figure.colorbar(shown, label="top-1 error (%)")
     axes.set_xticks(range(len(across)), across)
     axes.set_yticks(range(len(down)), down)

@@ -48,7 +48,7 @@ def _sync_folder(folder):
 
 
 def check_whole(path):
-    """Raises zipfile.BadZipFile if a `.keras` file is damaged: it is a zip archive, with a checksum of every part."""
+    """Raises zipfile.BadZipFile if a `.keras` or `.npz` file is damaged: both are zips, with checksums."""
     with zipfile.ZipFile(path) as archive:
         if (part := archive.testzip()) is not None:
             raise zipfile.BadZipFile(part)
@@ -239,8 +239,8 @@ class RunFolder:
     def checkpoint_files(self):
         """Checkpoints, newest first: list of (epochs done, path)."""
         found = []
-        for path in self.checkpoints.glob("epoch-*.keras"):
-            number = path.name.removeprefix("epoch-").removesuffix(".keras")
+        for path in self.checkpoints.glob("epoch-*.npz"):
+            number = path.name.removeprefix("epoch-").removesuffix(".npz")
             if number.isdigit():
                 found.append((int(number), path))
         return sorted(found, reverse=True)

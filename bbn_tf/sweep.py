@@ -98,10 +98,9 @@ def _start(run, jobs, arguments):
     log = _log(run)
     with writing(log):
         log.parent.mkdir(parents=True, exist_ok=True)
-        file = open(log, "wb")
-    with file:
-        return subprocess.Popen([sys.executable, str(MAIN), *arguments, *run.command()], stdout=file,
-                                stderr=subprocess.STDOUT, env=_environment(jobs))  # fmt: skip
+        with open(log, "wb") as file:
+            return subprocess.Popen([sys.executable, str(MAIN), *arguments, *run.command()], stdout=file,
+                                    stderr=subprocess.STDOUT, env=_environment(jobs))  # fmt: skip
 
 
 def _environment(jobs):

@@ -12,6 +12,7 @@ import tensorflow as tf
 from bbn_tf import (
     adaptors,
     callbacks,
+    checkpoints,
     datasets,
     evaluate,
     init_from,
@@ -305,9 +306,9 @@ def restore(model, run):
     for epochs_done, path in run.checkpoint_files():
         try:
             check_whole(path)  # first: a failure halfway would leave a mixture
-            model.load_weights(path)
+            checkpoints.load(model, path)
             return epochs_done
-        except Exception as error:  # whatever a damaged zip or HDF5 file makes Keras raise
+        except Exception as error:  # whatever a damaged zip file makes NumPy raise
             aside = path.with_name(f"damaged-{path.name}")  # or it would count among the newest two
             os.replace(path, aside)
             print(f"{path}: damaged ({type(error).__name__}), now {aside.name}; going on without it", file=sys.stderr)

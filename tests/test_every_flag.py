@@ -63,7 +63,8 @@ CHANGES = {  # flag -> (what else must be set for it to mean anything, another v
 }
 BEFORE = {}  # context -> what `trained_with` returned
 ELSEWHERE = {"mode": "test_main", "model_dir": "test_main", "overwrite": "test_resume", "data_dir": "test_datasets",
-             "images": "test_predict", "output": "test_predict", "export_formats": "test_export"}  # fmt: skip
+             "images": "test_predict", "output": "test_predict", "export_formats": "test_export",
+             "plan": "test_sweep", "jobs": "test_sweep"}  # fmt: skip
 
 
 def digest(arrays):

@@ -1,8 +1,12 @@
-import numpy as np
+import csv
+import json
+
 import pytest
-from PIL import Image
 
 from bbn_tf import report
+from bbn_tf.errors import UserError
+from bbn_tf.plan import Plan
+from bbn_tf.run_folder import RunFolder
 
 METRICS = {
     "bbn": {"top1_error": 18.0, "many_error": 6.5, "medium_error": None, "few_error": 28.25, "conventional_error": 30.0,
@@ -20,15 +24,6 @@ def test_table_by_hand():
     assert lines[2].split() == ["plain", "(cross-entropy)", "24.00", "0.00", "48.00"]
     # Figures stand under their titles, empty ones leave their place.
     assert lines[1].index("28.25") + 5 == lines[2].index("48.00") + 5 == lines[0].index("few") + 3
-
-
-def test_picture_has_both_curves(tmp_path):
-    path = tmp_path / "error.png"
-    report.draw_error_by_class(METRICS, path)
-    pixels = np.asarray(Image.open(path).convert("RGB")).reshape(-1, 3).astype(int)
-    for colour, _ in report.STYLE.values():
-        wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-        assert np.sum(np.all(abs(pixels - wanted) < 8, axis=1)) > 50
 
 
 def test_compare_trains_both_with_the_same_settings(make_config, capsys):
@@ -55,3 +50,82 @@ def test_compare_keeps_what_was_chosen_for_bbn(make_config, setting):
     config = make_config(mode="compare", **chosen)
     assert getattr(config.with_model("bbn", "x"), setting) == chosen[setting]
     assert config.with_model("plain", "y").sampler == "uniform"
+
+
+PLAN = """
+title = "A table"
+seeds = [0, 1, 2]
+[columns]
+"IF 10" = []
+"IF 50" = []
+[rows.CE]
+flags = []
+paper = {"IF 10" = 20.0}
+[rows.BBN]
+flags = []
+paper = {"IF 10" = 10.0, "IF 50" = 15.25}
+[rows.LDAM]
+flags = []
+columns = ["IF 50"]
+"""
+
+
+@pytest.fixture
+def plan(tmp_path):
+    """A plan of which CE has three runs at IF 10 and one at IF 50, BBN one at IF 10, LDAM none."""
+    (tmp_path / "plan.toml").write_text(PLAN)
+    plan = Plan(tmp_path / "plan.toml", tmp_path / "runs")
+    finished = {("CE", "IF 10", 0): 21.0, ("CE", "IF 10", 1): 22.0, ("CE", "IF 10", 2): 26.0, ("CE", "IF 50", 1): 30.0,
+                ("BBN", "IF 10", 0): 9.5}  # fmt: skip
+    for run in plan.runs():
+        if (error := finished.get((run.row, run.column, run.seed))) is not None:
+            run.folder.mkdir(parents=True)
+            metrics = {**METRICS["bbn"], "top1_error": error, "epoch": 200, "calibration_error": 3.0}
+            RunFolder(run.folder).metrics_file.write_text(json.dumps(metrics))
+    return plan
+
+
+def lines_of(text):
+    """dict first cell -> list of the others, of every line of the text's tables; dict of the last table wins."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    return {cells[0]: cells[1:] for cells in rows}
+
+
+def test_report_by_hand(plan):
+    """Mean 23, sample standard deviation sqrt((4 + 1 + 9) / 2) = 2.65; a cell without runs has the paper's figure."""
+    text = report.report(plan)
+    assert (plan.folder / "results.md").read_text() == text and text.startswith("# A table\n")
+    table = text.split("## ")[0]
+    assert lines_of(table)["CE"] == ["23.00 ± 2.65 (3); paper 20.00, +3.00", "30.00 (1)"]
+    assert lines_of(table)["BBN"] == ["9.50 (1); paper 10.00, -0.50", "paper 15.25"]
+    assert lines_of(table)["LDAM"] == ["", ""]
+    groups = text.split("## IF 10")[1].split("## ")[0]
+    assert lines_of(groups)["CE"] == ["23.00 ± 2.65", "6.50 ± 0.00", "", "28.25 ± 0.00", "3.00 ± 0.00"]
+    assert "LDAM" not in lines_of(groups)
+
+
+def test_csv_has_every_run_that_is_finished(plan):
+    report.report(plan)
+    with open(plan.folder / "results.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = [(row["row"], row["column"], row["seed"], row["top1_error"]) for row in rows]
+    assert found == [("CE", "IF 10", "0", "21.00"), ("CE", "IF 10", "1", "22.00"), ("CE", "IF 10", "2", "26.00"),
+                     ("CE", "IF 50", "1", "30.00"), ("BBN", "IF 10", "0", "9.50")]  # fmt: skip
+    assert rows[0]["medium_error"] == "" and rows[0]["epoch"] == "200"
+
+
+def test_report_of_nothing_and_of_damage(plan):
+    first = next(iter(plan.runs()))
+    RunFolder(first.folder).metrics_file.write_text("{")
+    with pytest.raises(UserError, match="metrics.json: damaged"):
+        report.report(plan)
+    with pytest.raises(UserError, match="no run of .*plan.toml is finished there; --mode=sweep makes them"):
+        report.report(Plan(plan.path, plan.folder / "elsewhere"))
+
+
+def test_pictures_of_the_plan_that_have_runs(plan):
+    pictures = [{"kind": "errors", "title": "E", "column": "IF 10"}, {"kind": "errors", "title": "N", "rows": ["LDAM"]}]
+    plan.pictures = pictures
+    text = report.report(plan)
+    assert "![E](1_errors.png)" in text and "![N]" not in text
+    assert [path.name for path in plan.folder.glob("*.png")] == ["1_errors.png"]

@@ -64,10 +64,10 @@ def test_killed_again_and_again(uninterrupted, tmp_path):
     rng = np.random.default_rng()
     moments = [
         (".tmp-flags.txt", 0),
-        ("checkpoint/epoch-0001.keras", rng.uniform(0, 0.3)),
-        ("checkpoint/.tmp-epoch-0002.keras", 0),
+        ("checkpoint/epoch-0001.npz", rng.uniform(0, 0.3)),
+        ("checkpoint/.tmp-epoch-0002.npz", 0),
         (".tmp-history.csv", rng.uniform(0, 0.3)),
-        ("checkpoint/.tmp-epoch-0004.keras", rng.uniform(0, 0.01)),
+        ("checkpoint/.tmp-epoch-0004.npz", rng.uniform(0, 0.01)),
         (".tmp-model.keras", rng.uniform(0, 0.01)),
         (".tmp-metrics.json", 0),
     ]
@@ -93,7 +93,7 @@ def test_killed_again_and_again(uninterrupted, tmp_path):
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_polite_stop(number, status, tmp_path):
     process = start(tmp_path)
-    assert wait_for(process, (tmp_path / "checkpoint" / "epoch-0001.keras").exists)
+    assert wait_for(process, (tmp_path / "checkpoint" / "epoch-0001.npz").exists)
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == status
@@ -121,7 +121,7 @@ def test_full_disk_ends_with_the_reason_and_keeps_the_last_good_checkpoint(unint
 def test_unwritable_from_now_on(tmp_path):
     """The folder is taken away under a running training."""
     process = start(tmp_path / "run")
-    assert wait_for(process, (tmp_path / "run" / "checkpoint" / "epoch-0001.keras").exists)
+    assert wait_for(process, (tmp_path / "run" / "checkpoint" / "epoch-0001.npz").exists)
     os.rename(tmp_path / "run", tmp_path / "elsewhere")
     (tmp_path / "run").write_text("no folder any more")
     _, stderr = process.communicate(timeout=120)

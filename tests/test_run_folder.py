@@ -49,7 +49,7 @@ def test_overwrite_removes_what_a_run_leaves_and_nothing_else(run):
     (run.path / "notes.txt").write_text("mine")
     write_json(run.metrics_file, {})
     run.checkpoints.mkdir()
-    (run.checkpoints / "epoch-0001.keras").write_text("x")
+    (run.checkpoints / "epoch-0001.npz").write_text("x")
     run.prepare({**SETTINGS, "epochs": "4"}, overwrite=True)
     assert sorted(entry.name for entry in run.path.iterdir()) == ["flags.txt", "notes.txt"]
     assert run.read_settings()["epochs"] == "4"
@@ -130,6 +130,6 @@ def test_history_has_each_epoch_once(run):
 
 def test_checkpoints_newest_first(run):
     run.checkpoints.mkdir()
-    for name in ("epoch-0002.keras", "epoch-0010.keras", ".tmp-epoch-0011.keras", "epoch-x.keras"):
+    for name in ("epoch-0002.npz", "epoch-0010.npz", ".tmp-epoch-0011.npz", "epoch-x.npz"):
         (run.checkpoints / name).write_text("")
     assert [epochs for epochs, _ in run.checkpoint_files()] == [10, 2]

@@ -57,7 +57,7 @@ def test_run_folder_and_figures(trained):
     assert figures["medium_error"] == pytest.approx(np.mean(figures["per_class_error"][1:4]))
     assert figures["many_error"] == pytest.approx(figures["per_class_error"][0])
     assert [name for _, name in run.checkpoint_files()] == [
-        run.checkpoints / f"epoch-000{epoch}.keras" for epoch in (3, 2)
+        run.checkpoints / f"epoch-000{epoch}.npz" for epoch in (3, 2)
     ]
 
 

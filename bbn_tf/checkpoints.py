@@ -1,0 +1,33 @@
+"""A model's weights and its optimizer's state as one `.npz` file: written once an epoch, in milliseconds.
+
+Keras's own format also describes the network, which takes it 0.15 s for a ResNet-8 and longer the deeper it is.
+"""
+
+import keras
+import numpy as np
+
+
+def save(model, path):
+    """Writes weights and optimizer state of a compiled model, whose optimizer has been built, to `path`."""
+    np.savez(path, **{name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model).items()})
+
+
+def load(model, path):
+    """Assigns what `save` has written of a model of the same build.
+
+    Raises:
+        ValueError: it was another model.  Nothing has been assigned then.
+    """
+    variables = _variables(model)
+    with np.load(path) as file:
+        arrays = dict(file)
+    if {n: a.shape for n, a in arrays.items()} != {n: tuple(v.shape) for n, v in variables.items()}:
+        raise ValueError("holds other weights")
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def _variables(model):
+    """dict name in the file -> variable; places, since Keras numbers equal names anew in every process."""
+    weights = {f"weight{place}": variable for place, variable in enumerate(model.weights)}
+    return weights | {f"optimizer{place}": variable for place, variable in enumerate(model.optimizer.variables)}

@@ -1,0 +1,131 @@
+import pathlib
+import re
+
+import pytest
+
+from bbn_tf import config as config_lib
+from bbn_tf.errors import UserError
+from bbn_tf.plan import Plan
+
+ROOT = pathlib.Path(__file__).parents[1]
+PLANS = sorted((ROOT / "flags" / "plans").glob("*.toml"))
+PLAN = """
+seeds = [3, 4]
+flags = ["--epochs=9", "--lr_milestones="]
+[columns]
+"IF 10" = ["--imbalance_factor=10"]
+"IF 50" = ["--imbalance_factor=50"]
+[rows."Two, stages"]
+flags = ["--mode=probe", "--sampler=balanced"]
+from = "CE"
+[rows.CE]
+flags = ["--flagfile=flags/ce.flags"]
+paper = {"IF 10" = 12.5}
+[rows."Other data"]
+flags = ["--mode=probe"]
+from = "Two, stages"
+from_column = "IF 50"
+columns = ["IF 10"]
+"""
+
+
+def picture(*lines):
+    return "\n".join(["[[pictures]]", *lines, "[rows.CE]"])
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content):
+        path = tmp_path / "plan.toml"
+        path.write_text(content)
+        return Plan(path, tmp_path / "runs")
+
+    return write
+
+
+def test_runs_by_hand(write):
+    plan = write(PLAN)
+    runs = plan.runs()
+    assert [run.row for run in runs] == ["CE"] * 4 + ["Two, stages"] * 4 + ["Other data"] * 2  # first stages first
+    places = [str(run.folder.relative_to(plan.folder)) for run in runs]
+    assert places[:3] == ["ce/if_10/seed3", "ce/if_10/seed4", "ce/if_50/seed3"]
+    assert runs[0].command() == [
+        "--imbalance_factor=10", "--flagfile=flags/ce.flags", "--epochs=9", "--lr_milestones=", "--seed=3",
+        f"--model_dir={plan.folder}/ce/if_10/seed3",
+    ]  # fmt: skip
+    assert runs[4].after == runs[0].folder and "--epochs=9" not in runs[4].command()
+    assert f"--from_run={runs[0].folder}" in runs[4].command()
+    assert runs[-1].after == plan.folder / "two_stages/if_50/seed4" and runs[-1].column == "IF 10"
+    config_lib.check_plan(plan)
+
+
+def test_a_plans_runs_are_what_their_flags_say(write):
+    plan = write(PLAN)
+    config_lib.check_plan(plan)
+    config = config_lib.parse(plan.runs()[0].command())
+    assert (config.model, config.epochs, config.seed, config.imbalance_factor) == ("plain", 9, 3, 10)
+
+
+@pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
+def test_every_plan_parses_and_begins_with_a_comment(path, tmp_path):
+    assert path.read_text().startswith("# ") and "--mode=sweep" in path.read_text()
+    plan = Plan(path, tmp_path)
+    config_lib.check_plan(plan)
+    assert len({run.folder for run in plan.runs()}) == len(plan.runs())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seeds = [3, 4]", "seeds = 3", "seeds must be a list of whole numbers"),
+        ("seeds = [3, 4]", "seed = [3]", "the file has 'seed', must be of columns, flags, pictures, rows, seeds"),
+        ('"IF 50" =', '"if-10" =', "two names give the same folder: ['if_10', 'if_10']"),
+        ('from = "CE"', 'from = "BBN"', "row 'Two, stages' begins with 'BBN', which is no row"),
+        ('from = "CE"', 'from = "Two, stages"', "row 'Two, stages' begins, in the end, with itself"),
+        ('from = "CE"', 'form = "CE"', "row 'Two, stages' has 'form', must be of columns, flags, from"),
+        ('paper = {"IF 10" = 12.5}', 'paper = {"IF 1" = 12.5}', "row 'CE' names 'IF 1', which is no column"),
+        ('paper = {"IF 10" = 12.5}', 'columns = ["IF 10"]', "begins with 'CE' of 'IF 50', which is not there"),
+        ('flags = ["--flagfile=flags/ce.flags"]', "", "row 'CE' needs flags, a list"),
+        ('["--imbalance_factor=10"]', '"--imbalance_factor=10"', "'IF 10' must be a list of flags"),
+        ("[columns]", "[columns", "can't be read as TOML"),
+        (
+            "[rows.CE]",
+            '[[pictures]]\nkind="errors"\ntitle=""\nrows=["X"]\n[rows.CE]',
+            "a picture names 'X', which is no",
+        ),
+        (
+            "[rows.CE]",
+            '[[pictures]]\nkind="pie"\ntitle=""\n[rows.CE]',
+            "a picture's kind is 'pie', must be one of errors",
+        ),
+        ("[rows.CE]", '[[pictures]]\nkind="norms"\n[rows.CE]', "picture 'norms' needs a title"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(old, new, message, write):
+    assert old in PLAN
+    with pytest.raises(UserError, match=re.escape(message)):
+        write(PLAN.replace(old, new))
+
+
+def test_a_plan_that_is_none(tmp_path):
+    with pytest.raises(UserError, match="none.toml: can't be read as TOML: No such file or directory"):
+        Plan(tmp_path / "none.toml", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("--sampler=balanced", "--smapler=balanced", "Two, stages, IF 10: .*Unknown command line flag 'smapler'"),
+        (
+            "--sampler=balanced",
+            "--backbone=resnet8",
+            "Two, stages, IF 10: --backbone: has no meaning with",
+        ),
+        ("--epochs=9", "--epochs=0", "CE, IF 10: --epochs=0: must be at least 1"),
+        ("--epochs=9", "--mode=export", "CE, IF 10: .*"),
+        ("--epochs=9", "--mode=compare", "CE, IF 10: --mode=compare is no run"),
+    ],
+)
+def test_flags_are_checked_before_any_run(old, new, message, write):
+    with pytest.raises(UserError, match=message):
+        config_lib.check_plan(write(PLAN.replace(old, new)))
