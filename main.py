@@ -73,9 +73,11 @@ def run(config):
 
 def run_plan(config):
     """Needs no TensorFlow itself: the runs are processes of their own."""
-    plan = plan_lib.Plan(config.plan, config.model_dir)
     from bbn_tf import report, sweep
 
+    if not config.plan:
+        return print(report.report(plan_lib.FoundRuns(config.model_dir)))
+    plan = plan_lib.Plan(config.plan, config.model_dir)
     config_lib.check_plan(plan)
     if config.mode == "sweep":
         data = [f"--data_dir={config.data_dir}"] if config.data_dir else []

@@ -88,7 +88,8 @@ class Config:
     model_dir: str | None = _setting(None, "Folder of the run. Default: saved_models/<name from the settings>. "
                                      "predict: or of an exported SavedModel.")  # fmt: skip
     overwrite: bool = _setting(False, "Delete an earlier run in --model_dir and start anew; predict: replace --output.")
-    plan: str | None = _setting(None, "sweep, report: TOML file of rows, columns and seeds, see flags/plans/.")
+    plan: str | None = _setting(None, "sweep, report: TOML file of rows, columns and seeds, see flags/plans/. Without "
+                                "it a report is of all runs below --model_dir.")  # fmt: skip
     jobs: int = _setting(1, "sweep: how many runs at a time.")
     images: str | None = _setting(None, "predict: an image file, or a folder searched through all its levels.")
     output: str = _setting("predictions.csv", "predict: the CSV file to write.")
@@ -181,6 +182,8 @@ class Config:
                 self._check(field.name, math.isfinite(value), "must be a finite number")
         self._check_ranges()
         self._check_method()
+        if self.model_dir is None and self.mode == "report" and not self.plan:
+            raise UserError("--mode=report: needs --plan, or --model_dir, a folder with runs in it")
         if self.model_dir is None:
             object.__setattr__(self, "model_dir", os.path.join("saved_models", self._name()))
         self._check("model_dir", self.model_dir != "", "must not be empty")
@@ -247,8 +250,8 @@ class Config:
         self._check("effective_beta", inside, "must be at least 0 and below 1")
 
     def _check_files(self):
-        if self.mode in PLAN_MODES and not self.plan:
-            raise UserError(f"--mode={self.mode}: needs --plan, a TOML file; see flags/plans/")
+        if self.mode == "sweep" and not self.plan:
+            raise UserError("--mode=sweep: needs --plan, a TOML file; see flags/plans/")
         self._check("jobs", self.jobs >= 1, "must be at least 1")
         if self.mode == "predict" and not self.images:
             raise UserError("--mode=predict: needs --images, an image file or a folder of them")

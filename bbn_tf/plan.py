@@ -29,6 +29,7 @@ import re
 import tomllib
 
 from bbn_tf.errors import UserError
+from bbn_tf.run_folder import RunFolder
 
 PLAN_KEYS = {"title", "seeds", "flags", "columns", "rows", "pictures"}
 PICTURES = ("errors", "error_by_class", "norms", "error_by_alpha", "reliability", "grid")  # of report_pictures.py
@@ -151,6 +152,40 @@ class Plan:
     def _must(self, condition, rule):
         if not condition:
             raise UserError(f"--plan={self.path}: {rule}")
+
+
+class FoundRuns:
+    """What a report needs of a plan, made from the run folders below a folder, whatever they are.
+
+    A row is a folder's name without its seed, a column a data set with its imbalance factor.
+
+    Args:
+        folder: to look through, all levels.
+
+    Raises:
+        UserError: a run's flags.txt is damaged.
+    """
+
+    title, pictures = "Finished runs", ()
+
+    def __init__(self, folder):
+        self.path, self.folder = folder, pathlib.Path(folder)
+        files = sorted(self.folder.rglob("metrics.json")) if self.folder.is_dir() else []
+        self._runs = [self._describe(file.parent) for file in files if (file.parent / "flags.txt").is_file()]
+        self.columns = dict.fromkeys(run.column for run in self._runs)
+        self.rows = {run.row: {} for run in self._runs}
+
+    def runs(self):
+        return self._runs
+
+    def columns_of(self, row):
+        return list(self.columns)
+
+    def _describe(self, folder):
+        settings = RunFolder(folder).read_settings()
+        row = re.sub(r"[_/]?seed\d+$", "", str(folder.relative_to(self.folder))) or str(folder)
+        column = f"{settings.get('dataset')}, IF {settings.get('imbalance_factor')}"
+        return PlannedRun(row, column, int(settings.get("seed", 0)), folder, (), None)
 
 
 def _read(path):

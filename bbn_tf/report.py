@@ -67,7 +67,7 @@ def report(plan):
     """Writes results.csv, results.md and the plan's pictures into its folder, of the runs that are finished.
 
     Args:
-        plan: `bbn_tf.plan.Plan`.
+        plan: `bbn_tf.plan.Plan` or `FoundRuns`.
 
     Returns:
         The Markdown text.
@@ -77,7 +77,7 @@ def report(plan):
     """
     runs = {run: metrics for run in plan.runs() if (metrics := RunFolder(run.folder).read_metrics()) is not None}
     if not runs:
-        raise UserError(f"--model_dir={plan.folder}: no run of {plan.path} is finished there; --mode=sweep makes them")
+        raise UserError(f"--model_dir={plan.folder}: no run of {plan.path} is finished there")
     cells = {(row, column): [] for row in plan.rows for column in plan.columns_of(row)}
     for run, metrics in runs.items():
         cells[run.row, run.column].append(metrics)

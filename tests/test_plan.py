@@ -5,7 +5,8 @@ import pytest
 
 from bbn_tf import config as config_lib
 from bbn_tf.errors import UserError
-from bbn_tf.plan import Plan
+from bbn_tf.plan import FoundRuns, Plan
+from bbn_tf.run_folder import RunFolder
 
 ROOT = pathlib.Path(__file__).parents[1]
 PLANS = sorted((ROOT / "flags" / "plans").glob("*.toml"))
@@ -129,3 +130,21 @@ def test_a_plan_that_is_none(tmp_path):
 def test_flags_are_checked_before_any_run(old, new, message, write):
     with pytest.raises(UserError, match=message):
         config_lib.check_plan(write(PLAN.replace(old, new)))
+
+
+def test_runs_found_below_a_folder(tmp_path):
+    """By name without the seed, and by data; what is not finished, or no run, is left out."""
+    places = (("ce_seed0", 0, 50.0), ("ce_seed1", 1, 50.0), ("deep/bbn/seed0", 0, 10.0), ("unfinished", 2, 5.0))
+    for name, seed, factor in places:
+        settings = config_lib.Config(seed=seed, imbalance_factor=factor).settings()
+        RunFolder(tmp_path / name).prepare(settings, overwrite=False)
+        if name != "unfinished":
+            (tmp_path / name / "metrics.json").write_text("{}")
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "metrics.json").write_text("{}")
+    found = FoundRuns(tmp_path)
+    assert [(run.row, run.column, run.seed) for run in found.runs()] == [
+        ("ce", "digits_lt, IF 50", 0), ("ce", "digits_lt, IF 50", 1), ("deep/bbn", "digits_lt, IF 10", 0)
+    ]  # fmt: skip
+    assert list(found.rows) == ["ce", "deep/bbn"] and list(found.columns) == ["digits_lt, IF 50", "digits_lt, IF 10"]
+    assert FoundRuns(tmp_path / "nowhere").runs() == []
