@@ -40,7 +40,7 @@ def exported(build, options, folder):
     """Signature serving_default of a freshly built network, exported to `folder` and loaded from there."""
     facts = {"class_names": [str(i) for i in range(options.num_classes)], "mean": [0.5] * 3, "std": [0.25] * 3}
     model = build(options.backbone, (options.size, options.size, 3), options.num_classes)
-    export.write_saved_model(None, model, facts, folder)
+    export.write_saved_model(model, facts, folder)
     loaded = tf.saved_model.load(folder)
     signature = loaded.signatures["serving_default"]
     signature.keep = loaded  # its variables live as long as the loaded object
