@@ -167,10 +167,12 @@ def _markdown_table(lines):
 
 
 def draw(plan, picture, cells, number):
-    """Draws one of the plan's pictures; returns its path, None if no run of it is finished."""
+    """Draws one of the plan's pictures; returns its path, None if no finished run has what it shows."""
     column = picture.get("column", next(iter(plan.columns)))
     names = picture.get("rows", list(plan.rows))
-    rows = {row: cells[row, column] for row in names if cells.get((row, column))}
+    need = report_pictures.NEEDS.get(picture["kind"], "top1_error")  # a plain model has no error by alpha
+    rows = {row: [run for run in cells.get((row, column), []) if need in run] for row in names}
+    rows = {row: runs for row, runs in rows.items() if runs}
     if not rows:
         return None
     path = plan.folder / f"{number}_{picture['kind']}.png"

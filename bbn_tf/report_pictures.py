@@ -140,6 +140,9 @@ KINDS = {
     "grid": grid,
 }
 
+# What metrics.json must hold beside the errors.
+NEEDS = {"norms": "classifier_norms", "error_by_alpha": "error_by_alpha", "reliability": "reliability"}
+
 
 def _line(axes, places, values, colour, marker, label):
     """Mean over the seeds (first axis) and a band of one standard deviation."""
