@@ -126,7 +126,7 @@ def test_report_of_nothing_and_of_damage(plan):
 def test_pictures_of_the_plan_that_have_runs(plan):
     plan.pictures = [
         {"kind": "errors", "title": "E", "column": "IF 10"}, {"kind": "errors", "title": "N", "rows": ["LDAM"]},
-        {"kind": "norms", "title": "older runs have none"}, {"kind": "error_by_alpha", "title": "nor has any plain model"},
+        {"kind": "norms", "title": "older runs have none"}, {"kind": "error_by_alpha", "title": "plain models neither"},
     ]  # fmt: skip
     text = report.report(plan)
     assert "![E](1_errors.png)" in text and text.count("![") == 1
