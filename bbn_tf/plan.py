@@ -120,7 +120,8 @@ class Plan:
         for picture in self.pictures:
             kind = picture.get("kind")
             self._must(kind in PICTURES, f"a picture's kind is {kind!r}, must be one of {', '.join(PICTURES)}")
-            self._must("title" in picture, f"picture {kind!r} needs a title")
+            for key in ("title", "across", "down") if kind == "grid" else ("title",):
+                self._must(key in picture, f"picture {kind!r} needs {key}")
             for row in picture.get("rows", []):
                 self._must(row in self.rows, f"a picture names {row!r}, which is no row")
             column = picture.get("column", next(iter(self.columns)))

@@ -170,6 +170,8 @@ def draw(plan, picture, cells, number):
     """Draws one of the plan's pictures; returns its path, None if no finished run has what it shows."""
     column = picture.get("column", next(iter(plan.columns)))
     names = picture.get("rows", list(plan.rows))
+    if picture["kind"] == "grid":
+        names = [report_pictures.GRID_ROW.format(a, d) for a in picture["across"] for d in picture["down"]]
     need = report_pictures.NEEDS.get(picture["kind"], "top1_error")  # a plain model has no error by alpha
     rows = {row: [run for run in cells.get((row, column), []) if need in run] for row in names}
     rows = {row: runs for row, runs in rows.items() if runs}

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from bbn_tf import pictures
 from bbn_tf.run_folder import atomic_path
 
+GRID_ROW = "{} + {}"
 CLASSIFIERS_OF_BBN = ("conventional", "rebalancing", "combined")
 
 
@@ -103,22 +104,27 @@ def reliability(figure, rows):
         images, confidence, accuracy = np.sum(bins, axis=0)
         filled = images > 0
         ece = np.mean([run["calibration_error"] for run in runs])
-        axes.plot(confidence[filled] / images[filled], accuracy[filled] / images[filled], color=colour, marker=marker,
-                  label=f"{label}: ECE {ece:.1f} %")  # fmt: skip
-    axes.set(xlabel="confidence (%)", ylabel="accuracy (%)", xlim=(0, 100), ylim=(0, 100), aspect="equal")
+        places = confidence[filled] / images[filled], accuracy[filled] / images[filled]
+        axes.plot(*places, color=colour, marker=marker, markersize=3, linewidth=1, label=f"{label}: ECE {ece:.1f} %")
+        axes.scatter(*places, 300 * images[filled] / images.sum(), color=colour, marker=marker)
+    axes.set(
+        xlabel="confidence (%); the larger a mark, the more images",
+        ylabel="accuracy (%)",
+        xlim=(0, 100),
+        ylim=(0, 100),
+        aspect="equal",
+    )
     _finish(figure, axes)
 
 
-def grid(figure, rows, across, down, name="{across} + {down}"):
+def grid(figure, rows, across, down):
     """Heat map of the mean error (Figure 2).
 
     Args:
-        across, down: lists of texts, the columns and lines.
-        name: how a row of the table is called by them.
+        across, down: lists of texts, its columns and lines; the table's rows are called by both, see `GRID_ROW`.
     """
     axes = figure.subplots()
-    labels = [[name.format(across=a, down=d) for a in across] for d in down]
-    values = np.array([[_mean_error(rows.get(label)) for label in line] for line in labels])
+    values = np.array([[_mean_error(rows.get(GRID_ROW.format(a, d))) for a in across] for d in down])
     shown = axes.imshow(values, cmap="cividis")
     middle = (np.nanmin(values) + np.nanmax(values)) / 2
     for (line, place), value in np.ndenumerate(values):

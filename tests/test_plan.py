@@ -99,7 +99,7 @@ def test_every_plan_parses_and_begins_with_a_comment(path, tmp_path):
             '[[pictures]]\nkind="pie"\ntitle=""\n[rows.CE]',
             "a picture's kind is 'pie', must be one of errors",
         ),
-        ("[rows.CE]", '[[pictures]]\nkind="norms"\n[rows.CE]', "picture 'norms' needs a title"),
+        ("[rows.CE]", '[[pictures]]\nkind="norms"\n[rows.CE]', "picture 'norms' needs title"),
     ],
 )
 def test_what_has_no_meaning_is_refused(old, new, message, write):
