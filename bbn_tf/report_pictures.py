@@ -107,13 +107,8 @@ def reliability(figure, rows):
         places = confidence[filled] / images[filled], accuracy[filled] / images[filled]
         axes.plot(*places, color=colour, marker=marker, markersize=3, linewidth=1, label=f"{label}: ECE {ece:.1f} %")
         axes.scatter(*places, 300 * images[filled] / images.sum(), color=colour, marker=marker)
-    axes.set(
-        xlabel="confidence (%); the larger a mark, the more images",
-        ylabel="accuracy (%)",
-        xlim=(0, 100),
-        ylim=(0, 100),
-        aspect="equal",
-    )
+    axes.set(xlabel="confidence (%); the larger a mark, the more images", ylabel="accuracy (%)")
+    axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
     _finish(figure, axes)
 
 
