@@ -3,7 +3,6 @@
 python main.py --flagfile=flags/cifar10_lt.flags --flagfile=flags/bbn.flags --seed=1
 """
 
-import contextlib
 import os
 import signal
 import sys
@@ -51,11 +50,11 @@ def how_to_go_on(values):
 
 
 def run(config):
-    if config.mode in config_lib.PLAN_MODES:
-        return run_plan(config)
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if backend not in ("tensorflow", "jax"):
         raise UserError(f"KERAS_BACKEND={backend}: must be tensorflow or jax")
+    if config.mode in config_lib.PLAN_MODES:
+        return run_plan(config)
     logging.set_verbosity(logging.WARNING)  # TensorFlow's and TFDS's notes of what they do go through absl
     from bbn_tf import export, predict, report, train  # only now: TensorFlow takes seconds to import
 
@@ -79,15 +78,14 @@ def run_plan(config):
         return print(report.report(plan_lib.FoundRuns(config.model_dir)))
     plan = plan_lib.Plan(config.plan, config.model_dir)
     config_lib.check_plan(plan)
-    if config.mode == "sweep":
-        data = [f"--data_dir={config.data_dir}"] if config.data_dir else []
-        try:
-            sweep.sweep(plan, config.jobs, data)
-        finally:
-            with contextlib.suppress(UserError):  # none is finished
-                report.report(plan)
-    else:
-        print(report.report(plan))
+    if config.mode == "report":
+        return print(report.report(plan))
+    data = [f"--data_dir={config.data_dir}"] if config.data_dir else []
+    try:
+        sweep.sweep(plan, config.jobs, data)
+    finally:
+        if any(sweep.is_finished(run.folder) for run in plan.runs()):
+            report.report(plan)
 
 
 def interrupt(signum, frame):
@@ -95,5 +93,6 @@ def interrupt(signum, frame):
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, interrupt)
+    for stop in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stop, interrupt)
     app.run(main, flags_parser=parse_flags)

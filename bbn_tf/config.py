@@ -1,6 +1,7 @@
 """Every setting, declared once: a frozen dataclass, and the absl flags made from it."""
 
 import dataclasses
+import functools
 import math
 import os
 import re
@@ -191,6 +192,7 @@ class Config:
 
     def _become_second_stage(self):
         object.__setattr__(self, "model", "plain")
+        object.__setattr__(self, "from_run", os.path.normpath(self.from_run))
         object.__setattr__(self, "classifier", self.classifier or CLASSIFIERS[0])
         if self.classifier in UNTRAINED:
             for name, value in (("epochs", 0), ("lr_milestones", ()), ("warmup_epochs", 0)):
@@ -257,9 +259,10 @@ class Config:
             raise UserError("--mode=predict: needs --images, an image file or a folder of them")
         self._check("output", self.output != "", "must not be empty")
         self._check("init_from", self.init_from != "", "must not be empty")
-        if self.init_from and self.mode in ("train", "compare"):
-            path, folder = (os.path.join(os.path.realpath(name), "") for name in (self.init_from, self.model_dir))
-            self._check("init_from", not path.startswith(folder), f"must be outside --model_dir={self.model_dir}")
+        for name, modes in (("init_from", ("train", "compare")), ("from_run", ("probe",))):
+            if getattr(self, name) and self.mode in modes:
+                path, folder = (os.path.join(os.path.realpath(p), "") for p in (getattr(self, name), self.model_dir))
+                self._check(name, not path.startswith(folder), f"must be outside --model_dir={self.model_dir}")
         known = self.export_formats and set(self.export_formats) <= set(EXPORT_FORMATS)
         self._check("export_formats", known, f"must be of {', '.join(EXPORT_FORMATS)}, separated by commas")
 
@@ -283,7 +286,9 @@ class Config:
 
     def _second_stage_name(self):
         first = os.path.basename(os.path.normpath(self.from_run))
-        parts = [first, self.classifier, self.branch, f"{self.dataset}_if{self.imbalance_factor:g}"]
+        amount = {"tau_norm": self.tau, "logit_adjusted": self.logit_adjustment}.get(self.classifier)
+        chosen = self.classifier if amount is None else f"{self.classifier}-{amount:g}"
+        parts = [first, chosen, self.branch, f"{self.dataset}_if{self.imbalance_factor:g}"]
         if self.classifier not in UNTRAINED:
             parts += [self.sampler, f"{self.loss}-{self.class_weights}", f"{self.epochs}epochs"]
         return _file_name([*parts, f"seed{self.seed}"])
@@ -325,6 +330,7 @@ def _text(value):
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
+@functools.cache
 def _types():
     """dict field name -> (type, whether it may be None)."""
     types = {}
@@ -439,9 +445,30 @@ def _second_stage(given, chosen, settings_of):
             raise UserError(f"--{name}: has no meaning with --classifier={chosen['classifier']}, which trains nothing")
     if chosen["branch"] and recorded.get("model") != "bbn":
         raise UserError(f"--branch={chosen['branch']}: only of a BBN; {chosen['from_run']} has one branch")
-    left = [name for name in INHERITED if name in recorded and not given[name].present]
-    inherited = {name: _parse(name, recorded[name]) for name in left}
-    return Config(**{**chosen, **inherited})
+    there = {name: _parse(name, recorded[name]) for name in INHERITED if name in recorded}
+    config = Config(**{**chosen, **{name: value for name, value in there.items() if not given[name].present}})
+    _check_same_data(config, there)
+    return config
+
+
+def _check_same_data(config, there):
+    """Refuses data on which a second stage's figures would mean something else than they seem to.
+
+    Args:
+        config: `Config` of the second stage.
+        there: dict of the settings that the first stage has of `INHERITED`.
+    """
+    differ = [name for name, value in there.items() if getattr(config, name) != value]
+    if config.classifier in UNTRAINED:
+        rule = (
+            f"must be that of --from_run with --classifier={config.classifier}, made for its classes and their counts"
+        )
+        for name in differ:
+            config._check(name, name == "seed", rule)
+    held_out = config.validation_fraction or there.get("validation_fraction")
+    if held_out and "dataset" not in differ:
+        for name in differ:
+            config._check(name, False, "must be that of --from_run, or what it was trained on would be held out")
 
 
 def _parse(name, value):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from bbn_tf import input_pipeline, metrics, models
+from bbn_tf.errors import UserError
 from bbn_tf.layers import EVAL_ALPHA
 
 ALPHAS = {f"{tenths / 10}": tenths / 10 for tenths in range(11)}
@@ -44,17 +45,16 @@ class Evaluator:
         """
         predicted = self.classify.predict(self.batches, verbose=0)
         confidence = np.asarray(predicted.pop("confidence"))
+        if not np.all(np.isfinite(confidence)):
+            raise UserError("the network's answers are no numbers: training diverged; a lower --learning_rate may help")
         labels = self.dataset.eval_labels
-        confusions = {
-            alpha: metrics.confusion_matrix(labels, np.asarray(classes), self.dataset.num_classes)
-            for alpha, classes in predicted.items()
-        }
-        self.confusion = confusions[BOTH]
+        classes = np.asarray(predicted[BOTH])
+        self.confusion = metrics.confusion_matrix(labels, classes, self.dataset.num_classes)
         figures = metrics.error_summary(self.confusion, self.dataset.class_counts)
-        figures |= metrics.calibration(confidence, np.asarray(predicted[BOTH]) == labels)
+        figures |= metrics.calibration(confidence, classes == labels)
         figures["classifier_norms"] = classifier_norms(self.model)
-        if len(confusions) > 1:
-            by_alpha = {alpha: metrics.top1_error(confusion) for alpha, confusion in confusions.items()}
+        if len(predicted) > 1:
+            by_alpha = {alpha: 100 * float(np.mean(np.asarray(c) != labels)) for alpha, c in predicted.items()}
             figures["error_by_alpha"] = by_alpha
             figures |= {"conventional_error": by_alpha[CONVENTIONAL], "rebalancing_error": by_alpha[REBALANCING]}
         return figures

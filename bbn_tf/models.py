@@ -3,6 +3,7 @@
 import math
 
 import keras
+import numpy as np
 
 from bbn_tf.backbones import BACKBONES
 from bbn_tf.layers import EVAL_ALPHA, ClassWeights, CosineClassifier, CumulativeClassifier, Mixup, partners
@@ -188,10 +189,16 @@ def inference_model(model, alphas=None):
 
 
 def classifier_kernels(model):
-    """dict name -> float [D, C] array: `conventional` and `rebalancing` of BBN (W_c, W_r), `plain` of the other."""
+    """dict name -> float [D, C] array: `conventional` and `rebalancing` of BBN (W_c, W_r), `plain` of the other.
+
+    Of cosines (LDAM's) what multiplies features of length 1.
+    """
     classifier = model.get_layer("classifier")
     if isinstance(model, BBN):
         kernels = {"conventional": classifier.conventional_kernel, "rebalancing": classifier.rebalancing_kernel}
     else:
         kernels = {"plain": classifier.kernel}
-    return {name: keras.ops.convert_to_numpy(kernel) for name, kernel in kernels.items()}
+    kernels = {name: keras.ops.convert_to_numpy(kernel) for name, kernel in kernels.items()}
+    if isinstance(classifier, CosineClassifier):
+        return {name: classifier.scale * w / np.linalg.norm(w, axis=0) for name, w in kernels.items()}
+    return kernels

@@ -2,7 +2,7 @@
 
 title = "Table 4: adaptors"
 seeds = [0, 1, 2]
-flags = ["--eval_every=0"]                # of every run, first; second_stage_flags: of those with `from`
+flags = ["--epochs=100"]                  # of every run but second stages, after all others
 
 [columns]                                 # name -> flags: which data
 "CIFAR-10, IF 50" = ["--flagfile=flags/cifar10_lt.flags"]
@@ -31,9 +31,27 @@ import tomllib
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import RunFolder
 
-PLAN_KEYS = {"title", "seeds", "flags", "columns", "rows", "pictures"}
-PICTURES = ("errors", "error_by_class", "norms", "error_by_alpha", "reliability", "grid")  # of report_pictures.py
-ROW_KEYS = {"flags", "paper", "columns", "from", "from_column"}
+# Of every key: what it must be, and how to say that.
+TEXT = (lambda x: isinstance(x, str) and x != "", "a text")
+TEXTS = (lambda x: isinstance(x, list) and all(isinstance(y, str) for y in x), "a list of texts")
+SOME_TEXTS = (lambda x: TEXTS[0](x) and 0 < len(x) == len(set(x)), "a list of texts, each once")
+SEEDS = (lambda x: isinstance(x, list) and 0 < len(x) == len({y for y in x if type(y) is int}),
+         "a list of whole numbers, each once")  # fmt: skip
+NUMBERS = (lambda x: isinstance(x, dict) and all(type(y) in (int, float) for y in x.values()), "a table of numbers")
+FLAG_LISTS = (lambda x: isinstance(x, dict) and x and all(map(TEXTS[0], x.values())), "a table of lists of flags")
+TABLES = (lambda x: isinstance(x, dict) and x and all(isinstance(y, dict) for y in x.values()), "a table of tables")
+LIST_OF_TABLES = (lambda x: isinstance(x, list) and all(isinstance(y, dict) for y in x), "[[pictures]]")
+
+FILE = {"title": TEXT, "seeds": SEEDS, "flags": TEXTS, "columns": FLAG_LISTS, "rows": TABLES,
+        "pictures": LIST_OF_TABLES}  # fmt: skip
+ROW = {"flags": TEXTS, "paper": NUMBERS, "columns": SOME_TEXTS, "from": TEXT, "from_column": TEXT}
+PICTURE = {"kind": TEXT, "title": TEXT, "column": TEXT}
+PICTURES = {  # kind -> its other keys; see `bbn_tf.report_pictures.KINDS`
+    **dict.fromkeys(("errors", "error_by_class", "norms", "error_by_alpha", "reliability"), {"rows": SOME_TEXTS}),
+    "grid": {"across": SOME_TEXTS, "down": SOME_TEXTS},
+}
+GRID_ROW = "{} + {}"  # how a grid's cells are called as rows, by what is across and down
+OF_THE_PLAN = ("seed", "model_dir", "from_run", "overwrite")  # flags that a run gets from its place
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +59,7 @@ class PlannedRun:
     """One run of a plan.
 
     Attributes:
-        row, column, seed: its place in the table.
+        row, column, seed: its place in the table; the seed of a found run is text.
         folder: its own, pathlib.Path.
         arguments: tuple of main.py's arguments, but for the folder.
         after: the folder of the run that it begins with; None for a first stage.
@@ -74,11 +92,11 @@ class Plan:
     def __init__(self, path, folder):
         self.path, self.folder = path, pathlib.Path(folder)
         content = _read(path)
+        self._typed("the file", content, FILE, required=("columns", "rows"))
         self.title = content.get("title", pathlib.Path(path).stem)
         self.seeds, self.flags = content.get("seeds", [0]), content.get("flags", [])
-        self.columns, self.rows = content.get("columns"), content.get("rows")
-        self.pictures = content.get("pictures", [])
-        self._check(content)
+        self.columns, self.rows, self.pictures = content["columns"], content["rows"], content.get("pictures", [])
+        self._check()
 
     def runs(self):
         """list of `PlannedRun`, what a run begins with before it."""
@@ -104,55 +122,72 @@ class Plan:
         """How many runs come before: a second stage of a second stage has two."""
         return 1 + self._depth(self.rows[row]["from"]) if "from" in self.rows[row] else 0
 
-    def _check(self, content):
-        self._known("the file", content, PLAN_KEYS)
-        for name in ("columns", "rows"):
-            self._must(isinstance(content.get(name), dict) and content[name], f"needs [{name}]")
-        whole = isinstance(self.seeds, list) and self.seeds and all(isinstance(seed, int) for seed in self.seeds)
-        self._must(whole, "seeds must be a list of whole numbers")
-        for name, flags in (*self.columns.items(), ("flags", self.flags)):
-            self._must(_texts(flags), f"{name!r} must be a list of flags")
+    def _check(self):
         for names in (self.rows, self.columns):
             slugs = [_slug(name) for name in names]
+            self._must(all(slugs), f"a name has neither letter nor digit: {list(names)}")
             self._must(len(set(slugs)) == len(slugs), f"two names give the same folder: {sorted(slugs)}")
         for row, definition in self.rows.items():
-            self._check_row(row, definition)
+            what = f"row {row!r}"
+            self._typed(what, definition, ROW, required=("flags",))
+            self._must("from" in definition or "from_column" not in definition, f"{what} has from_column, but no from")
+            self._check_names(what, self.columns, "column", [*definition.get("paper", {}), *self.columns_of(row)])
+        for row in self.rows:
+            self._check_beginning(row)
+        for flags in (self.flags, *self.columns.values(), *(definition["flags"] for definition in self.rows.values())):
+            for flag in flags:
+                name = flag.lstrip("-").partition("=")[0]
+                self._must(name not in OF_THE_PLAN, f"has --{name}, which a run gets from its place in the table")
         for picture in self.pictures:
-            kind = picture.get("kind")
-            self._must(kind in PICTURES, f"a picture's kind is {kind!r}, must be one of {', '.join(PICTURES)}")
-            for key in ("title", "across", "down") if kind == "grid" else ("title",):
-                self._must(key in picture, f"picture {kind!r} needs {key}")
-            for row in picture.get("rows", []):
-                self._must(row in self.rows, f"a picture names {row!r}, which is no row")
-            column = picture.get("column", next(iter(self.columns)))
-            self._must(column in self.columns, f"a picture names {column!r}, which is no column")
+            self._check_picture(picture)
 
-    def _check_row(self, row, definition):
-        self._must(isinstance(definition, dict), f"row {row!r} must be a table")
-        self._known(f"row {row!r}", definition, ROW_KEYS)
-        self._must(_texts(definition.get("flags")), f"row {row!r} needs flags, a list")
-        for column in (*definition.get("paper", {}), *definition.get("columns", [])):
-            self._must(column in self.columns, f"row {row!r} names {column!r}, which is no column")
+    def _check_beginning(self, row):
+        """That what a second stage begins with, and what that begins with, is there."""
         seen = row
         for _ in self.rows:
             if "from" not in self.rows[seen]:
-                break
+                return
             begin = self.rows[seen]["from"]
-            self._must(begin in self.rows, f"row {seen!r} begins with {begin!r}, which is no row")
+            self._check_names(f"row {seen!r} begins with {begin!r}, and", self.rows, "row", [begin])
             for column in self.columns_of(seen):
                 first = self.rows[seen].get("from_column", column)
                 there = first in self.columns_of(begin)
                 self._must(there, f"row {seen!r} begins with {begin!r} of {first!r}, which is not there")
             seen = begin
-        self._must("from" not in self.rows[seen], f"row {row!r} begins, in the end, with itself")
+        self._must(False, f"row {row!r} begins, in the end, with itself")
 
-    def _known(self, what, content, keys):
-        for key in content:
-            self._must(key in keys, f"{what} has {key!r}, must be of {', '.join(sorted(keys))}")
+    def _check_picture(self, picture):
+        kind = picture.get("kind")
+        known = isinstance(kind, str) and kind in PICTURES
+        self._must(known, f"a picture's kind is {kind!r}, must be one of {', '.join(PICTURES)}")
+        required = ("title", "across", "down") if kind == "grid" else ("title",)
+        what = f"picture {kind!r}"
+        self._typed(what, picture, {**PICTURE, **PICTURES[kind]}, required)
+        self._check_names(what, self.columns, "column", [picture.get("column", next(iter(self.columns)))])
+        self._check_names(what, self.rows, "row", picture_rows(picture) or [])
+
+    def _typed(self, what, content, types, required):
+        for key, value in content.items():
+            self._must(key in types, f"{what} has {key!r}, must be of {', '.join(sorted(types))}")
+            is_right, wanted = types[key]
+            self._must(is_right(value), f"{what}: {key} must be {wanted}")
+        for key in required:
+            self._must(key in content, f"{what} needs {key}")
+
+    def _check_names(self, what, there, kind, names):
+        for name in names:
+            self._must(name in there, f"{what} names {name!r}, which is no {kind}")
 
     def _must(self, condition, rule):
         if not condition:
             raise UserError(f"--plan={self.path}: {rule}")
+
+
+def picture_rows(picture):
+    """The rows that a plan's picture shows, None for all."""
+    if picture["kind"] == "grid":
+        return [GRID_ROW.format(across, down) for across in picture["across"] for down in picture["down"]]
+    return picture.get("rows")
 
 
 class FoundRuns:
@@ -184,9 +219,12 @@ class FoundRuns:
 
     def _describe(self, folder):
         settings = RunFolder(folder).read_settings()
-        row = re.sub(r"[_/]?seed\d+$", "", str(folder.relative_to(self.folder))) or str(folder)
+        place = str(folder.relative_to(self.folder) if folder != self.folder else folder.name)
+        row = re.sub(r"[_/]?seed\d+(?=[_/]|$)", "", place) or place
         column = f"{settings.get('dataset')}, IF {settings.get('imbalance_factor')}"
-        return PlannedRun(row, column, int(settings.get("seed", 0)), folder, (), None)
+        if float(settings.get("validation_fraction", 0)):
+            column += ", held-out training images"
+        return PlannedRun(row, column, settings.get("seed"), folder, (), None)
 
 
 def _read(path):
@@ -196,10 +234,6 @@ def _read(path):
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
         raise UserError(f"--plan={path}: can't be read as TOML: {reason}") from error
-
-
-def _texts(value):
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def _slug(name):

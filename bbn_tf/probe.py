@@ -14,9 +14,9 @@ import tensorflow as tf
 from bbn_tf import input_pipeline, models
 from bbn_tf.datasets import ImageDataset
 from bbn_tf.errors import UserError
+from bbn_tf.evaluate import EVAL_BATCH
 from bbn_tf.layers import ClassWeights, CosineClassifier, LogitScales
 
-BATCH = 500
 BRANCH_ALPHAS = {"both": 0.5, "conventional": 1.0, "rebalancing": 0.0}
 
 
@@ -69,7 +69,7 @@ class SecondStage:
         return FeatureDataset(**{**fields, "train_images": train, "eval_images": held_out})
 
     def _features(self, part):
-        batches = input_pipeline.ordered_batches(self.dataset, part, BATCH)
+        batches = input_pipeline.ordered_batches(self.dataset, part, EVAL_BATCH)
         return np.asarray(self.representation.predict(batches, verbose=0)).astype(np.float32)
 
     def head(self):
@@ -88,7 +88,7 @@ class SecondStage:
     def whole(self, head):
         """`Plain` model image -> logits: the frozen part and the head, whose scales go into its weights."""
         image = keras.Input(self.representation.input_shape[1:], name="image")
-        classifier = models.linear_classifier(*self.kernel.shape[:1], self.dataset.num_classes, name="classifier",
+        classifier = models.linear_classifier(self.kernel.shape[0], self.dataset.num_classes, name="classifier",
                                               dtype="float32")  # fmt: skip
         weighted = ClassWeights(name="class_weights", dtype="float32")
         model = models.Plain(image, weighted(classifier(self.representation(image))), name="plain")
@@ -121,7 +121,6 @@ def linear_view(model, branch="both", keep=True):
         bias = None if isinstance(classifier, CosineClassifier) else classifier.bias
         if isinstance(classifier, CosineClassifier) and keep:
             features = keras.layers.UnitNormalization(name="unit", dtype="float32")(features)
-            kernel = classifier.scale * kernel / np.linalg.norm(kernel, axis=0)
     bias = np.zeros(kernel.shape[1], np.float32) if bias is None else keras.ops.convert_to_numpy(bias)
     representation = keras.Model(image, features, name="representation")
     representation.trainable = False

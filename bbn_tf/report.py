@@ -4,6 +4,7 @@ import csv
 import os
 import statistics
 
+from bbn_tf import plan as plan_lib
 from bbn_tf import report_pictures
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import RunFolder, atomic_path
@@ -169,9 +170,7 @@ def _markdown_table(lines):
 def draw(plan, picture, cells, number):
     """Draws one of the plan's pictures; returns its path, None if no finished run has what it shows."""
     column = picture.get("column", next(iter(plan.columns)))
-    names = picture.get("rows", list(plan.rows))
-    if picture["kind"] == "grid":
-        names = [report_pictures.GRID_ROW.format(a, d) for a in picture["across"] for d in picture["down"]]
+    names = plan_lib.picture_rows(picture) or list(plan.rows)
     need = report_pictures.NEEDS.get(picture["kind"], "top1_error")  # a plain model has no error by alpha
     rows = {row: [run for run in cells.get((row, column), []) if need in run] for row in names}
     rows = {row: runs for row, runs in rows.items() if runs}

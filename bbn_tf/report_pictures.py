@@ -7,10 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bbn_tf import pictures
+from bbn_tf.plan import GRID_ROW
 from bbn_tf.run_folder import atomic_path
-
-GRID_ROW = "{} + {}"
-CLASSIFIERS_OF_BBN = ("conventional", "rebalancing", "combined")
 
 
 def save(kind, rows, path, title, **options):
@@ -72,7 +70,7 @@ def norms(figure, rows):
     lines = {}
     for label, runs in rows.items():
         for name in runs[0]["classifier_norms"]:
-            shown = f"{label}, {pictures.CLASSIFIERS[name]}" if name in CLASSIFIERS_OF_BBN else label
+            shown = f"{label}, {pictures.CLASSIFIERS[name]}" if name != "plain" else label
             lines[shown] = np.array([run["classifier_norms"][name] for run in runs])
     order = pictures.head_to_tail(runs[0]["class_counts"])
     for (label, values), (colour, marker) in zip(lines.items(), _styles(lines), strict=True):
@@ -116,7 +114,7 @@ def grid(figure, rows, across, down):
     """Heat map of the mean error (Figure 2).
 
     Args:
-        across, down: lists of texts, its columns and lines; the table's rows are called by both, see `GRID_ROW`.
+        across, down: lists of texts, its columns and lines; the table's rows are called by both, see `plan.GRID_ROW`.
     """
     axes = figure.subplots()
     values = np.array([[_mean_error(rows.get(GRID_ROW.format(a, d))) for a in across] for d in down])

@@ -1,8 +1,10 @@
 """Runs a plan: a process of main.py for every run that is not finished yet, several at a time."""
 
 import contextlib
+import ctypes
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ from bbn_tf.run_folder import RunFolder, writing
 
 MAIN = pathlib.Path(__file__).parents[1] / "main.py"
 POLL = 0.2  # seconds
+PR_SET_PDEATHSIG = 1
 
 
 def sweep(plan, jobs, arguments=()):
@@ -29,7 +32,7 @@ def sweep(plan, jobs, arguments=()):
         UserError: at the end, if runs have failed.
     """
     waiting = [run for run in plan.runs() if not is_finished(run.folder)]
-    progress = Progress(len(plan.runs()), len(waiting), jobs)
+    progress = Progress(len(plan.runs()), len(waiting))
     running, failed = {}, {}
     try:
         while waiting or running:
@@ -37,15 +40,14 @@ def sweep(plan, jobs, arguments=()):
             while len(running) < jobs and (run := _next_ready(waiting)) is not None:
                 waiting.remove(run)
                 running[run] = _start(run, jobs, arguments)
-            progress.show(len(running), len(failed))
+            progress.show(len(waiting), len(running), len(failed))
             time.sleep(POLL)
             for run in [run for run, process in running.items() if process.poll() is not None]:
                 if running.pop(run).returncode or not is_finished(run.folder):
                     failed[run] = f"{_last_line(run)} (see {_log(run)})"
-                progress.ended(len(waiting) + len(running))
     finally:
         _stop(running.values())
-        progress.show(len(running), len(failed), last=True)
+        progress.show(len(waiting) + len(running), 0, len(failed), last=True)
     if failed:
         lines = "; ".join(f"{_name(run)}: {reason}" for run, reason in failed.items())
         raise UserError(f"{len(failed)} of {progress.total} runs failed: {lines}")
@@ -59,25 +61,20 @@ def is_finished(folder):
 class Progress:
     """One line: runs done, running, failed, and how long the rest will take by what those of this sweep took."""
 
-    def __init__(self, total, waiting, jobs):
-        self.total, self.waiting, self.jobs = total, waiting, jobs
-        self.left, self.start, self.shown = waiting, time.perf_counter(), None
+    def __init__(self, total, to_do):
+        self.total, self.to_do, self.start, self.shown = total, to_do, time.perf_counter(), None
 
-    def ended(self, left):
-        self.left = left
-
-    def show(self, running, failed, last=False):
-        done = self.total - self.left - failed
-        text = f"{done} of {self.total} runs done, {running} running, {failed} failed"
-        behind = self.waiting - self.left
-        if behind and self.left:
-            seconds = (time.perf_counter() - self.start) / behind * self.left
+    def show(self, waiting, running, failed, last=False):
+        left = waiting + running
+        text = f"{self.total - left - failed} of {self.total} runs done, {running} running, {failed} failed"
+        changed, self.shown = text != self.shown, text
+        if left and (ended := self.to_do - left):
+            seconds = (time.perf_counter() - self.start) / ended * left
             text += f", about {seconds / 60:.0f} min left"
         if sys.stdout.isatty():
             print(f"\r{text:<79}", end="\n" if last else "", flush=True)
-        elif text.partition(", about")[0] != self.shown:
+        elif changed:
             print(text, flush=True)
-        self.shown = text.partition(", about")[0]
 
 
 def _drop_hopeless(waiting, failed):
@@ -98,9 +95,15 @@ def _start(run, jobs, arguments):
     log = _log(run)
     with writing(log):
         log.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, "wb") as file:
-            return subprocess.Popen([sys.executable, str(MAIN), *arguments, *run.command()], stdout=file,
-                                    stderr=subprocess.STDOUT, env=_environment(jobs))  # fmt: skip
+        with open(log, "ab") as file:
+            return subprocess.Popen([sys.executable, str(MAIN), *arguments, *run.command()], env=_environment(jobs),
+                                    stdout=file, stderr=subprocess.STDOUT, preexec_fn=_end_with_parent)  # fmt: skip
+
+
+def _end_with_parent():
+    """In the new process: asks Linux to end it, as Ctrl-C would, when the sweep is killed."""
+    with contextlib.suppress(OSError, AttributeError):  # elsewhere it trains on
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _environment(jobs):

@@ -84,10 +84,10 @@ def _train(config, run, dataset, stage, strategy, start):
         initial_epoch = restore(model, run)
         if config.init_from and not initial_epoch:
             init_from.load(config.init_from, config.backbone, model)
-    print(
-        f"{run.path}: {what}, {len(dataset.train_labels)} training images of {dataset.num_classes} classes, "
-        f"{steps} steps an epoch, epochs {initial_epoch + 1} to {config.epochs}"
+    epochs = (
+        f"{steps} steps an epoch, epochs {initial_epoch + 1} to {config.epochs}" if config.epochs else "no training"
     )
+    print(f"{run.path}: {what}, {len(dataset.train_labels)} training images of {dataset.num_classes} classes, {epochs}")
     if initial_epoch < config.epochs:
         model.fit(
             training_batches(config, dataset, initial_epoch),
@@ -124,7 +124,8 @@ def evaluate_saved(config):
     with distribution(config).scope():
         model = load_model(run)
         figures = evaluate.Evaluator(model, load_dataset(config))()
-    errors = [name for name in figures if name.endswith("_error")]
+    # Of counts, which are the same on every device; means of confidences are not.
+    errors = [name for name in figures if name.endswith("_error") and name != "calibration_error"]
     if recorded is not None and any(recorded.get(name, figures[name]) != figures[name] for name in errors):
         print(f"note: {run.metrics_file} holds other figures: top-1 error {recorded['top1_error']:.2f} %")
     return figures

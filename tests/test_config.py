@@ -175,6 +175,34 @@ def test_second_stages_that_mean_nothing_are_refused(model, arguments, message, 
         parse("--mode=probe", *run, *arguments.split())
 
 
+@pytest.mark.parametrize(
+    "change", ["--seed=4", "--imbalance_seed=3", "--imbalance_factor=20", "--validation_fraction=0.1"]
+)
+def test_second_stage_holds_out_what_its_run_held_out(change, tmp_path):
+    """Or it would be evaluated on images that the representation was trained on."""
+    RunFolder(tmp_path / "run").prepare(Config(validation_fraction=0.2).settings(), overwrite=False)
+    command = ["--mode=probe", f"--from_run={tmp_path / 'run'}"]
+    assert parse(*command).validation_fraction == 0.2
+    with pytest.raises(UserError, match=f"{change.split('=')[0]}=.*: must be that of --from_run, or"):
+        parse(*command, change)
+    assert parse(*command, "--dataset=cifar10_lt", change).dataset == "cifar10_lt"  # other images altogether
+
+
+@pytest.mark.parametrize("classifier", ["tau_norm", "logit_adjusted"])
+@pytest.mark.parametrize("change", ["--imbalance_factor=20", "--dataset=cifar10_lt", "--imbalance_profile=step"])
+def test_untrained_classifiers_keep_the_data(classifier, change, first_run):
+    command = ["--mode=probe", f"--from_run={first_run('bbn')}", f"--classifier={classifier}"]
+    with pytest.raises(UserError, match=f"must be that of --from_run with --classifier={classifier}"):
+        parse(*command, change)
+
+
+def test_second_stage_does_not_delete_what_it_begins_with(first_run):
+    run = first_run("bbn")
+    for folder in (run, run.parent, f"{run}/"):
+        with pytest.raises(UserError, match=f"--from_run={run}: must be outside --model_dir"):
+            parse("--mode=probe", f"--from_run={run}/", f"--model_dir={folder}", "--overwrite")
+
+
 @pytest.mark.parametrize("argument", ["--from_run=x", "--classifier=lws", "--branch=both", "--tau=1"])
 def test_second_stages_flags_are_refused_elsewhere(argument):
     name = argument.split("=")[0]

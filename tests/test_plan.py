@@ -30,6 +30,12 @@ columns = ["IF 10"]
 """
 
 
+PAPER = 'paper = {"IF 10" = 12.5}'
+
+
+ERRORS, GRID, E = 'kind="errors"', 'kind="grid"', 'title="E"'
+
+
 def picture(*lines):
     return "\n".join(["[[pictures]]", *lines, "[rows.CE]"])
 
@@ -78,28 +84,67 @@ def test_every_plan_parses_and_begins_with_a_comment(path, tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("seeds = [3, 4]", "seeds = 3", "seeds must be a list of whole numbers"),
-        ("seeds = [3, 4]", "seed = [3]", "the file has 'seed', must be of columns, flags, pictures, rows, seeds"),
+        ("seeds = [3, 4]", "seeds = 3", "the file: seeds must be a list of whole numbers, each once"),
+        ("seeds = [3, 4]", "seeds = [3, 3]", "the file: seeds must be a list of whole numbers, each once"),
+        ("seeds = [3, 4]", "seeds = [true]", "the file: seeds must be a list of whole numbers, each once"),
+        ("seeds = [3, 4]", "title = [1]", "the file: title must be a text"),
+        (
+            "seeds = [3, 4]",
+            "seed = [3]",
+            "the file has 'seed', must be of columns, flags, pictures, rows, seeds, title",
+        ),
+        ("seeds = [3, 4]", 'pictures = "x"', "the file: pictures must be [[pictures]]"),
+        ("[columns]", "[pictures]\nkind = 1\n[columns]", "the file: pictures must be [[pictures]]"),
+        ("[columns]", "[colums]", "the file has 'colums'"),
         ('"IF 50" =', '"if-10" =', "two names give the same folder: ['if_10', 'if_10']"),
-        ('from = "CE"', 'from = "BBN"', "row 'Two, stages' begins with 'BBN', which is no row"),
+        ('"IF 50" =', '"β" =', "a name has neither letter nor digit: ['IF 10', 'β']"),
+        ('from = "CE"', 'from = "BBN"', "row 'Two, stages' begins with 'BBN', and names 'BBN', which is no row"),
+        ('from = "CE"', 'from = ["CE"]', "row 'Two, stages': from must be a text"),
         ('from = "CE"', 'from = "Two, stages"', "row 'Two, stages' begins, in the end, with itself"),
         ('from = "CE"', 'form = "CE"', "row 'Two, stages' has 'form', must be of columns, flags, from"),
-        ('paper = {"IF 10" = 12.5}', 'paper = {"IF 1" = 12.5}', "row 'CE' names 'IF 1', which is no column"),
-        ('paper = {"IF 10" = 12.5}', 'columns = ["IF 10"]', "begins with 'CE' of 'IF 50', which is not there"),
-        ('flags = ["--flagfile=flags/ce.flags"]', "", "row 'CE' needs flags, a list"),
-        ('["--imbalance_factor=10"]', '"--imbalance_factor=10"', "'IF 10' must be a list of flags"),
+        ('from = "CE"', 'from_column = "IF 10"', "row 'Two, stages' has from_column, but no from"),
+        (PAPER, 'paper = {"IF 1" = 12.5}', "row 'CE' names 'IF 1', which is no column"),
+        (PAPER, 'paper = {"IF 10" = "12.5"}', "row 'CE': paper must be a table of numbers"),
+        (PAPER, "paper = 12.5", "row 'CE': paper must be a table of numbers"),
+        (PAPER, "columns = 5", "row 'CE': columns must be a list of texts, each once"),
+        (PAPER, "columns = []", "row 'CE': columns must be a list of texts, each once"),
+        (PAPER, 'columns = ["IF 10", "IF 10"]', "row 'CE': columns must be a list of texts, each once"),
+        (PAPER, 'columns = ["IF 10"]', "begins with 'CE' of 'IF 50', which is not there"),
+        ('flags = ["--flagfile=flags/ce.flags"]', "", "row 'CE' needs flags"),
+        ("[rows.CE]", "[rows]\nCE = 5\n[rows.X]", "the file: rows must be a table of tables"),
+        ('["--imbalance_factor=10"]', '"--imbalance_factor=10"', "the file: columns must be a table of lists of flags"),
+        ("--epochs=9", "--seed=9", "has --seed, which a run gets from its place in the table"),
+        ("--sampler=balanced", "--from_run=x", "has --from_run, which a run gets from its place in the table"),
         ("[columns]", "[columns", "can't be read as TOML"),
+        ("[rows.CE]", picture(ERRORS, 'title=""'), "picture 'errors': title must be a text"),
         (
             "[rows.CE]",
-            '[[pictures]]\nkind="errors"\ntitle=""\nrows=["X"]\n[rows.CE]',
-            "a picture names 'X', which is no",
+            picture(ERRORS, E, 'rows=["X"]'),
+            "picture 'errors' names 'X', which is no row",
         ),
         (
             "[rows.CE]",
-            '[[pictures]]\nkind="pie"\ntitle=""\n[rows.CE]',
-            "a picture's kind is 'pie', must be one of errors",
+            picture(ERRORS, E, "rows=5"),
+            "picture 'errors': rows must be a list of texts",
         ),
-        ("[rows.CE]", '[[pictures]]\nkind="norms"\n[rows.CE]', "picture 'norms' needs title"),
+        (
+            "[rows.CE]",
+            picture(ERRORS, E, 'column="X"'),
+            "picture 'errors' names 'X', which is no col",
+        ),
+        (
+            "[rows.CE]",
+            picture(ERRORS, E, 'colour="red"'),
+            "picture 'errors' has 'colour', must be of",
+        ),
+        ("[rows.CE]", picture('kind="pie"', E), "a picture's kind is 'pie', must be one of errors"),
+        ("[rows.CE]", picture(GRID, E), "picture 'grid' needs across"),
+        (
+            "[rows.CE]",
+            picture(GRID, E, 'across=["A"]', 'down=["B"]'),
+            "names 'A + B', which is no row",
+        ),
+        ("[rows.CE]", picture('kind="norms"'), "picture 'norms' needs title"),
     ],
 )
 def test_what_has_no_meaning_is_refused(old, new, message, write):
@@ -134,17 +179,21 @@ def test_flags_are_checked_before_any_run(old, new, message, write):
 
 def test_runs_found_below_a_folder(tmp_path):
     """By name without the seed, and by data; what is not finished, or no run, is left out."""
-    places = (("ce_seed0", 0, 50.0), ("ce_seed1", 1, 50.0), ("deep/bbn/seed0", 0, 10.0), ("unfinished", 2, 5.0))
-    for name, seed, factor in places:
-        settings = config_lib.Config(seed=seed, imbalance_factor=factor).settings()
-        RunFolder(tmp_path / name).prepare(settings, overwrite=False)
+    places = {  # a second stage's default name has the seed twice
+        "ce_seed0_lws_seed0": {"seed": 0}, "ce_seed1_lws_seed1": {"seed": 1},
+        "deep/bbn/seed0": {"imbalance_factor": 10.0}, "held_out": {"validation_fraction": 0.25}, "unfinished": {},
+    }  # fmt: skip
+    for name, settings in places.items():
+        RunFolder(tmp_path / name).prepare(config_lib.Config(**settings).settings(), overwrite=False)
         if name != "unfinished":
             (tmp_path / name / "metrics.json").write_text("{}")
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "metrics.json").write_text("{}")
     found = FoundRuns(tmp_path)
     assert [(run.row, run.column, run.seed) for run in found.runs()] == [
-        ("ce", "digits_lt, IF 50", 0), ("ce", "digits_lt, IF 50", 1), ("deep/bbn", "digits_lt, IF 10", 0)
+        ("ce_lws", "digits_lt, IF 50", "0"), ("ce_lws", "digits_lt, IF 50", "1"), ("deep/bbn", "digits_lt, IF 10", "0"),
+        ("held_out", "digits_lt, IF 50, held-out training images", "0"),
     ]  # fmt: skip
-    assert list(found.rows) == ["ce", "deep/bbn"] and list(found.columns) == ["digits_lt, IF 50", "digits_lt, IF 10"]
+    assert list(found.rows) == ["ce_lws", "deep/bbn", "held_out"] and len(found.columns) == 3
+    assert [run.row for run in FoundRuns(tmp_path / "held_out").runs()] == ["held_out"]
     assert FoundRuns(tmp_path / "nowhere").runs() == []

@@ -32,7 +32,7 @@ def line(axes, label):
 
 
 def test_plans_know_every_kind():
-    assert tuple(report_pictures.KINDS) == plan.PICTURES
+    assert list(plan.PICTURES) == list(report_pictures.KINDS)
 
 
 OPTIONS = {"errors": {"paper": {"CE": 29.0, "BBN": None}}, "grid": {"across": ["CE", "RW"], "down": ["CE", "RS"]}}
