@@ -53,7 +53,7 @@ def run(config):
     if backend not in ("tensorflow", "jax"):
         raise UserError(f"KERAS_BACKEND={backend}: must be tensorflow or jax")
     logging.set_verbosity(logging.WARNING)  # TensorFlow's and TFDS's notes of what they do go through absl
-    from bbn_tf import export, predict, report, train  # only now: TensorFlow takes seconds to import
+    from bbn_tf import describe, export, predict, report, train  # only now: TensorFlow takes seconds to import
 
     if config.mode == "train":
         report.print_figures(train.train_and_evaluate(config))
@@ -65,6 +65,8 @@ def run(config):
         export.export(config)
     elif config.mode == "predict":
         predict.predict(config)
+    elif config.mode == "describe":
+        describe.describe(config)
 
 
 def interrupt(signum, frame):

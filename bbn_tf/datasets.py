@@ -10,6 +10,7 @@ import numpy as np
 from bbn_tf import long_tail
 from bbn_tf.errors import UserError
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # the published code's, of photographs
 CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)  # the published code's, for both
 
 
@@ -33,6 +34,7 @@ class ImageDataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     horizontal_flip: bool = True
+    one_by_one = False  # whether `reader` takes one index at a time
 
     @property
     def num_classes(self):
@@ -54,11 +56,44 @@ class ImageDataset:
         images = {"train": self.train_images, "eval": self.eval_images}[part]
         return readers.array_reader(images, self.mean, self.std, augment, self.horizontal_flip)
 
+    def files(self):
+        """bytes [N], the paths of all image files, to train and to evaluate on; here there are none."""
+        return np.array([], np.bytes_)
+
     def keep(self, indices):
         """The same data set with the training images of `indices` (int [M]) only."""
         return dataclasses.replace(
             self, train_images=self.train_images[indices], train_labels=self.train_labels[indices]
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class FileDataset(ImageDataset):
+    """The same of image files, which are read and decoded only when drawn.
+
+    Attributes:
+        train_images, eval_images: their paths, bytes [N].
+        image_size: side of the crop that the network sees.
+    """
+
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    image_size: int = 224
+    one_by_one = True
+
+    @property
+    def input_shape(self):
+        return (self.image_size, self.image_size, 3)
+
+    def files(self):
+        return np.concatenate([self.train_images, self.eval_images])
+
+    def reader(self, part, augment="none"):
+        """How tf.data reads an image of `part`, "train" or "eval": see `readers.file_reader`."""
+        from bbn_tf import readers
+
+        paths = {"train": self.train_images, "eval": self.eval_images}[part]
+        return readers.file_reader(paths, self.image_size, self.mean, self.std, augment, self.horizontal_flip)
 
 
 DIGITS_MAX_COUNT = 110  # of the 174 to 183 images a class; the others leave 60 a class for the test set
@@ -154,21 +189,30 @@ def _first_line(error):
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-DATASETS = {"digits_lt": digits, "cifar10_lt": cifar10, "cifar100_lt": cifar100}
+def folder(data_dir, **settings):
+    """Your own images in class folders: see `image_folders.load`."""
+    from bbn_tf import image_folders
+
+    return image_folders.load(data_dir, **settings)
 
 
-def load(name, *, data_dir=None, imbalance_factor, imbalance_profile="exp", imbalance_seed=0,
-         validation_fraction=0.0, seed=0):  # fmt: skip
+DATASETS = {"digits_lt": digits, "cifar10_lt": cifar10, "cifar100_lt": cifar100, "folder": folder}
+OF_FILES = ("folder",)  # long-tailed as they come
+
+
+def load(name, *, data_dir=None, imbalance_factor=None, imbalance_profile="exp", imbalance_seed=0,
+         validation_fraction=0.0, seed=0, **settings):  # fmt: skip
     """A long-tailed data set.
 
     Args:
         name: of `DATASETS`.
-        data_dir: TFDS's folder; None for its default.
-        imbalance_factor, imbalance_profile: see `long_tail.class_counts`.
+        data_dir: TFDS's folder, None for its default; or the images' folder.
+        imbalance_factor, imbalance_profile: see `long_tail.class_counts`; None for the data as they are.
         imbalance_seed: which images are kept.
         validation_fraction: in [0, 1); if positive, that part of the long-tailed training images, class by
             class, takes the test set's place and is not trained on.
         seed: which images are held out.
+        **settings: what only this data set has.
 
     Returns:
         `ImageDataset`.
@@ -176,9 +220,10 @@ def load(name, *, data_dir=None, imbalance_factor, imbalance_profile="exp", imba
     Raises:
         UserError: data not available, or a class would be empty.
     """
-    full = DATASETS[name](data_dir)
-    counts = long_tail.class_counts(full.class_counts.max(), full.num_classes, imbalance_factor, imbalance_profile)
-    tail = full.keep(long_tail.subset_indices(full.train_labels, counts, imbalance_seed))
+    tail = DATASETS[name](data_dir, **settings)
+    if imbalance_factor is not None:
+        counts = long_tail.class_counts(tail.class_counts.max(), tail.num_classes, imbalance_factor, imbalance_profile)
+        tail = tail.keep(long_tail.subset_indices(tail.train_labels, counts, imbalance_seed))
     if not validation_fraction:
         return tail
     train, held_out = long_tail.stratified_split(tail.train_labels, validation_fraction, seed)

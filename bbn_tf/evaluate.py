@@ -7,7 +7,7 @@ from bbn_tf import input_pipeline, metrics, models
 from bbn_tf.layers import EVAL_ALPHA
 
 ALPHAS = {"both": EVAL_ALPHA, "conventional": 1.0, "rebalancing": 0.0}
-EVAL_BATCH = 500
+EVAL_BATCH, EVAL_PIXELS = 500, 6_400_000  # images and pixels of a batch at most: 77 MB
 
 
 class Evaluator:
@@ -31,7 +31,9 @@ class Evaluator:
         # The class is found on the device: logits of many classes need not be kept.
         classes = {name: keras.ops.argmax(output, axis=-1) for name, output in outputs.items()}
         self.classify = keras.Model(logits.input, classes)
-        self.batches = input_pipeline.evaluation_batches(dataset, EVAL_BATCH)
+        height, width, _ = dataset.input_shape
+        batch = max(1, min(EVAL_BATCH, EVAL_PIXELS // (height * width)))
+        self.batches = input_pipeline.evaluation_batches(dataset, batch)
 
     def __call__(self):
         """dict: see `metrics.error_summary`; BBN also `conventional_error` and `rebalancing_error`."""

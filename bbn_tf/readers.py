@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from bbn_tf import crops
 from bbn_tf.augment import AUGMENTATIONS
 
 
@@ -25,6 +26,30 @@ def array_reader(images, mean, std, augment="none", horizontal_flip=False):
     return read
 
 
+def file_reader(paths, size, mean, std, augment="none", horizontal_flip=False):
+    """Reads image files of any sizes, when they are drawn and one at a time.
+
+    Args:
+        paths: bytes [N].
+        size: side of the crop.
+        mean, std, horizontal_flip: as above.
+        augment: name of `crops.CROPS`; all but "none" also mirror.
+
+    Returns:
+        Function (index, scalar int64, key int64 [2] or None without augmentation) -> float32 [size, size, 3].
+    """
+    paths = tf.constant(paths)
+
+    def read(index, key=None):
+        keys = (None, None) if key is None else tf.unstack(tf.random.split(key, 2))
+        image = crops.decode(tf.io.read_file(tf.gather(paths, index)), crops.CROPS[augment], size, keys[0])
+        if horizontal_flip and augment != "none":
+            image = tf.where(tf.random.stateless_uniform([], keys[1]) < 0.5, image[:, ::-1], image)
+        return normalise(image, mean, std)
+
+    return read
+
+
 def normalise(images, mean, std):
-    """uint8 [..., 3] -> float32 [..., 3]: scaled to [0, 1], then standardised by channel."""
+    """Values 0..255 [..., 3] -> float32 [..., 3]: scaled to [0, 1], then standardised by channel."""
     return (tf.cast(images, tf.float32) / 255.0 - tf.constant(mean)) / tf.constant(std)

@@ -9,7 +9,18 @@ import time
 import keras
 import tensorflow as tf
 
-from bbn_tf import adaptors, callbacks, datasets, input_pipeline, losses, lr_schedules, models, optimizers, tensorboard
+from bbn_tf import (
+    adaptors,
+    callbacks,
+    datasets,
+    file_checks,
+    input_pipeline,
+    losses,
+    lr_schedules,
+    models,
+    optimizers,
+    tensorboard,
+)
 from bbn_tf.config import DEPENDENT
 from bbn_tf.cross_entropy import AdjustedCrossEntropy
 from bbn_tf.errors import UserError
@@ -48,7 +59,8 @@ def train_and_evaluate(config):
         if (figures := run.read_metrics()) is not None and run.model_file.is_file():
             print(f"{run.path}: already finished; --overwrite trains it anew")
             return figures
-        return _train(config, run, dataset, strategy, steps, start)
+        with file_checks.naming_damaged(dataset.files):
+            return _train(config, run, dataset, strategy, steps, start)
 
 
 def _train(config, run, dataset, strategy, steps, start):
@@ -83,9 +95,11 @@ def evaluate_saved(config):
     """Evaluates `model.keras` of a finished run as its training did; returns the figures, writes nothing."""
     run = RunFolder(config.model_dir)
     recorded = run.read_metrics()
-    with distribution(config).scope():
-        model = load_model(run)
-        figures = Evaluator(model, load_dataset(config))()
+    dataset = load_dataset(config)
+    if recorded is not None and recorded["class_names"] != list(dataset.class_names):
+        raise UserError(f"--data_dir={config.data_dir}: has other classes than those that {run.path} was trained on")
+    with distribution(config).scope(), file_checks.naming_damaged(dataset.files):
+        figures = Evaluator(load_model(run), dataset)()
     if recorded is not None and any(recorded.get(name) != value for name, value in figures.items()):
         print(f"note: {run.metrics_file} holds other figures: top-1 error {recorded['top1_error']:.2f} %")
     return figures
@@ -146,15 +160,15 @@ def _mirrored(devices):
     return tf.distribute.MirroredStrategy(list(devices))
 
 
-def load_dataset(config):
+def load_dataset(config, **options):
+    """The data set of `config`; `options` are of its function in `datasets.DATASETS`, and go before the config's."""
+    own = {name: getattr(config, name) for name in DEPENDENT["dataset", config.dataset]}
     return datasets.load(
         config.dataset,
         data_dir=config.data_dir,
-        imbalance_factor=config.imbalance_factor,
-        imbalance_profile=config.imbalance_profile,
-        imbalance_seed=config.imbalance_seed,
         validation_fraction=config.validation_fraction,
         seed=config.seed,
+        **{**own, **options},
     )
 
 
