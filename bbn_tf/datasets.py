@@ -196,8 +196,29 @@ def folder(data_dir, **settings):
     return image_folders.load(data_dir, **settings)
 
 
-DATASETS = {"digits_lt": digits, "cifar10_lt": cifar10, "cifar100_lt": cifar100, "folder": folder}
-OF_FILES = ("folder",)  # long-tailed as they come
+def inaturalist2017(data_dir, **settings):
+    """579,184 training images of 5,089 classes, from the original files: see `inaturalist.load`."""
+    from bbn_tf import inaturalist
+
+    return inaturalist.load(data_dir, 2017, **settings)
+
+
+def inaturalist2018(data_dir, **settings):
+    """437,513 training images of 8,142 classes, from the original files: see `inaturalist.load`."""
+    from bbn_tf import inaturalist
+
+    return inaturalist.load(data_dir, 2018, **settings)
+
+
+DATASETS = {
+    "digits_lt": digits,
+    "cifar10_lt": cifar10,
+    "cifar100_lt": cifar100,
+    "folder": folder,
+    "inaturalist2017": inaturalist2017,
+    "inaturalist2018": inaturalist2018,
+}
+OF_FILES = ("folder", "inaturalist2017", "inaturalist2018")  # long-tailed as they come
 
 
 def load(name, *, data_dir=None, imbalance_factor=None, imbalance_profile="exp", imbalance_seed=0,
