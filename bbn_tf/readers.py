@@ -1,5 +1,6 @@
 """How a data set's images become a batch inside tf.data: read, augmented, standardised."""
 
+import numpy as np
 import tensorflow as tf
 
 from bbn_tf import crops
@@ -44,12 +45,17 @@ def file_reader(paths, size, mean, std, augment="none", horizontal_flip=False):
         keys = (None, None) if key is None else tf.unstack(tf.random.split(key, 2))
         image = crops.decode(tf.io.read_file(tf.gather(paths, index)), crops.CROPS[augment], size, keys[0])
         if horizontal_flip and augment != "none":
-            image = tf.where(tf.random.stateless_uniform([], keys[1]) < 0.5, image[:, ::-1], image)
+            mirrored = tf.random.stateless_uniform([], keys[1]) < 0.5
+            image = tf.cond(mirrored, lambda: tf.reverse(image, [1]), lambda: image)  # 10 times as fast as [:, ::-1]
         return normalise(image, mean, std)
 
     return read
 
 
 def normalise(images, mean, std):
-    """Values 0..255 [..., 3] -> float32 [..., 3]: scaled to [0, 1], then standardised by channel."""
-    return (tf.cast(images, tf.float32) / 255.0 - tf.constant(mean)) / tf.constant(std)
+    """Values 0..255 [..., W, 3] -> float32 of the same shape: scaled to [0, 1], then standardised by channel.
+
+    The constants are as wide as a row: TensorFlow is three times as slow with rows of only three numbers.
+    """
+    mean, std = (np.tile(np.float32(channel) * 255, (images.shape[-2], 1)) for channel in (mean, std))  # [W, 3]
+    return (tf.cast(images, tf.float32) - mean) / std
