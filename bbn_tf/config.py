@@ -29,6 +29,7 @@ OUTPUTS = {"predict": "predictions.csv", "describe": "description.png"}
 # (flag, its value) -> {flag that has a meaning only then: its default}
 DEPENDENT = {
     **{("dataset", name): FILES if name in datasets.OF_FILES else LONG_TAIL for name in datasets.DATASETS},
+    **{("dataset", name): {"image_size": 224} for name in datasets.OF_RECORDS},
     ("dataset", "folder"): {**FILES, "test_fraction": None, "split_seed": None},
     ("model", "bbn"): {"feature_convention": "published_code", "sampler": "reversed", "adaptor": "parabolic_decay"},
     ("model", "plain"): {"sampler": "uniform"},
@@ -220,10 +221,13 @@ class Config:
         self._check("effective_beta", inside, "must be at least 0 and below 1")
 
     def _check_data(self):
-        files = self.dataset in datasets.OF_FILES
-        choices = FILE_AUGMENTATIONS if files else AUGMENTATIONS
+        choices = AUGMENTATIONS if self.image_size is None else FILE_AUGMENTATIONS
         self._check("augment", self.augment in choices, f"with --dataset={self.dataset} one of {', '.join(choices)}")
-        if files and self.mode in ("train", "evaluate", "compare", "describe") and not self.data_dir:
+        if (
+            self.dataset in datasets.OF_FILES
+            and self.mode in ("train", "evaluate", "compare", "describe")
+            and not self.data_dir
+        ):
             raise UserError(f"--dataset={self.dataset}: needs --data_dir, the folder of its images")
         size = self.image_size is None or 8 <= self.image_size <= 4096
         self._check("image_size", size, "must be from 8 to 4096")

@@ -1,6 +1,7 @@
 """Named long-tailed data sets: labels and small images in memory, by index."""
 
 import dataclasses
+import importlib
 import pathlib
 import urllib.error
 import urllib.request
@@ -10,7 +11,6 @@ import numpy as np
 from bbn_tf import long_tail
 from bbn_tf.errors import UserError
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # the published code's, of photographs
 CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)  # the published code's, for both
 
 
@@ -65,35 +65,6 @@ class ImageDataset:
         return dataclasses.replace(
             self, train_images=self.train_images[indices], train_labels=self.train_labels[indices]
         )
-
-
-@dataclasses.dataclass(frozen=True)
-class FileDataset(ImageDataset):
-    """The same of image files, which are read and decoded only when drawn.
-
-    Attributes:
-        train_images, eval_images: their paths, bytes [N].
-        image_size: side of the crop that the network sees.
-    """
-
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
-    image_size: int = 224
-    one_by_one = True
-
-    @property
-    def input_shape(self):
-        return (self.image_size, self.image_size, 3)
-
-    def files(self):
-        return np.concatenate([self.train_images, self.eval_images])
-
-    def reader(self, part, augment="none"):
-        """How tf.data reads an image of `part`, "train" or "eval": see `readers.file_reader`."""
-        from bbn_tf import readers
-
-        paths = {"train": self.train_images, "eval": self.eval_images}[part]
-        return readers.file_reader(paths, self.image_size, self.mean, self.std, augment, self.horizontal_flip)
 
 
 DIGITS_MAX_COUNT = 110  # of the 174 to 183 images a class; the others leave 60 a class for the test set
@@ -189,36 +160,27 @@ def _first_line(error):
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def folder(data_dir, **settings):
-    """Your own images in class folders: see `image_folders.load`."""
-    from bbn_tf import image_folders
+def _load_of(module, **settings):
+    """The function `load` of a module that is imported only when it is called, with some arguments fixed."""
 
-    return image_folders.load(data_dir, **settings)
+    def load(data_dir, **others):
+        return importlib.import_module(f"bbn_tf.{module}").load(data_dir, **settings, **others)
 
-
-def inaturalist2017(data_dir, **settings):
-    """579,184 training images of 5,089 classes, from the original files: see `inaturalist.load`."""
-    from bbn_tf import inaturalist
-
-    return inaturalist.load(data_dir, 2017, **settings)
-
-
-def inaturalist2018(data_dir, **settings):
-    """437,513 training images of 8,142 classes, from the original files: see `inaturalist.load`."""
-    from bbn_tf import inaturalist
-
-    return inaturalist.load(data_dir, 2018, **settings)
+    return load
 
 
 DATASETS = {
     "digits_lt": digits,
     "cifar10_lt": cifar10,
     "cifar100_lt": cifar100,
-    "folder": folder,
-    "inaturalist2017": inaturalist2017,
-    "inaturalist2018": inaturalist2018,
+    "folder": _load_of("image_folders"),
+    "inaturalist2017": _load_of("inaturalist", year=2017),
+    "inaturalist2018": _load_of("inaturalist", year=2018),
+    "i_naturalist2017": _load_of("tfds_records", name="i_naturalist2017"),
+    "i_naturalist2018": _load_of("tfds_records", name="i_naturalist2018"),
 }
-OF_FILES = ("folder", "inaturalist2017", "inaturalist2018")  # long-tailed as they come
+OF_FILES = ("folder", "inaturalist2017", "inaturalist2018")  # image files of any size, long-tailed as they come
+OF_RECORDS = ("i_naturalist2017", "i_naturalist2018")  # the same in TFDS's files
 
 
 def load(name, *, data_dir=None, imbalance_factor=None, imbalance_profile="exp", imbalance_seed=0,

@@ -38,7 +38,7 @@ def describe(config):
 
 def _inspected(config):
     """(`ImageDataset`, `Inspection` of its files or None)."""
-    if config.image_size is None:
+    if config.skip_unreadable is None:  # no data set of files
         return load_dataset(config), None
     inspection = file_checks.Inspection()
     return load_dataset(config, skip_unreadable=True, find_damage=inspection), inspection

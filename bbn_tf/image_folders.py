@@ -6,8 +6,8 @@ import pathlib
 import numpy as np
 
 from bbn_tf import file_checks, long_tail
-from bbn_tf.datasets import FileDataset
 from bbn_tf.errors import UserError
+from bbn_tf.image_files import FileDataset
 
 SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
 TEST_FRACTION, SPLIT_SEED = 0.2, 0

@@ -27,23 +27,34 @@ def array_reader(images, mean, std, augment="none", horizontal_flip=False):
     return read
 
 
-def file_reader(paths, size, mean, std, augment="none", horizontal_flip=False):
-    """Reads image files of any sizes, when they are drawn and one at a time.
+def file_contents(paths):
+    """Function (index, scalar int64) -> scalar string, the content of the file; paths: bytes [N]."""
+    paths = tf.constant(paths)
+    return lambda index: tf.io.read_file(tf.gather(paths, index))
+
+
+def function_contents(positions, content):
+    """The same of what `content` (position -> bytes) returns; positions: int64 [N]."""
+    positions = tf.constant(positions)
+    return lambda index: tf.ensure_shape(tf.numpy_function(content, [tf.gather(positions, index)], tf.string), [])
+
+
+def image_reader(contents, size, mean, std, augment="none", horizontal_flip=False):
+    """Reads encoded images of any sizes, when they are drawn and one at a time.
 
     Args:
-        paths: bytes [N].
+        contents: function (index, scalar int64) -> scalar string.
         size: side of the crop.
         mean, std, horizontal_flip: as above.
         augment: name of `crops.CROPS`; all but "none" also mirror.
 
     Returns:
-        Function (index, scalar int64, key int64 [2] or None without augmentation) -> float32 [size, size, 3].
+        Function (index, key int64 [2] or None without augmentation) -> float32 [size, size, 3].
     """
-    paths = tf.constant(paths)
 
     def read(index, key=None):
         keys = (None, None) if key is None else tf.unstack(tf.random.split(key, 2))
-        image = crops.decode(tf.io.read_file(tf.gather(paths, index)), crops.CROPS[augment], size, keys[0])
+        image = crops.decode(contents(index), crops.CROPS[augment], size, keys[0])
         if horizontal_flip and augment != "none":
             mirrored = tf.random.stateless_uniform([], keys[1]) < 0.5
             image = tf.cond(mirrored, lambda: tf.reverse(image, [1]), lambda: image)  # 10 times as fast as [:, ::-1]

@@ -90,10 +90,11 @@ def test_resize_is_close_to_pillows(side, size):
 def test_reader_mirrors_half_and_depends_on_its_key_alone(tmp_path):
     path = tmp_path / "ramp.png"
     path.write_bytes(encoded(ramps(80, 80), "png"))
-    read = readers.file_reader([str(path).encode()], 32, (0.0,) * 3, (1 / 255,) * 3, "basic", True)
+    contents = readers.file_contents([str(path).encode()])
+    read = readers.image_reader(contents, 32, (0.0,) * 3, (1 / 255,) * 3, "basic", True)
     images = [read(0, key).numpy() for key in tf.random.split(KEY, 60)]
     mirrored = [image[0, 0, 1] > image[0, -1, 1] for image in images]
     assert 15 < sum(mirrored) < 45
     np.testing.assert_array_equal(images[7], read(0, tf.random.split(KEY, 60)[7]))
-    still = readers.file_reader([str(path).encode()], 32, (0.0,) * 3, (1 / 255,) * 3, "basic", False)
+    still = readers.image_reader(contents, 32, (0.0,) * 3, (1 / 255,) * 3, "basic", False)
     assert all(image[0, 0, 1] < image[0, -1, 1] for image in map(still, [0] * 9, tf.random.split(KEY, 9)))
