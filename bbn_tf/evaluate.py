@@ -7,7 +7,8 @@ from bbn_tf import input_pipeline, metrics, models
 from bbn_tf.layers import EVAL_ALPHA
 
 ALPHAS = {"both": EVAL_ALPHA, "conventional": 1.0, "rebalancing": 0.0}
-EVAL_BATCH, EVAL_PIXELS = 500, 6_400_000  # images and pixels of a batch at most: 77 MB
+MOST_IMAGES, MOST_PIXELS = 512, 128 * 224 * 224  # of a batch: 77 MB
+SHARED_BY = 32  # batches are multiples of it, so that each of a host's replicas gets some images
 
 
 class Evaluator:
@@ -32,7 +33,7 @@ class Evaluator:
         classes = {name: keras.ops.argmax(output, axis=-1) for name, output in outputs.items()}
         self.classify = keras.Model(logits.input, classes)
         height, width, _ = dataset.input_shape
-        batch = max(1, min(EVAL_BATCH, EVAL_PIXELS // (height * width)))
+        batch = batch_size(len(dataset.eval_labels), height, width)
         self.batches = input_pipeline.evaluation_batches(dataset, batch)
 
     def __call__(self):
@@ -40,10 +41,17 @@ class Evaluator:
         predicted = self.classify.predict(self.batches, verbose=0)
         labels, num_classes = self.dataset.eval_labels, self.dataset.num_classes
         confusions = {
-            name: metrics.confusion_matrix(labels, np.asarray(classes), num_classes)
+            name: metrics.confusion_matrix(labels, np.asarray(classes)[: len(labels)], num_classes)
             for name, classes in predicted.items()
         }
         self.confusion = confusions.pop("both")
         figures = metrics.error_summary(self.confusion, self.dataset.class_counts)
         figures.update({f"{name}_error": metrics.top1_error(matrix) for name, matrix in confusions.items()})
         return figures
+
+
+def batch_size(count, height, width):
+    """Images a batch: the largest that is allowed, or fewer so that `count` images fill their last batch better."""
+    most = min(MOST_IMAGES, max(1, MOST_PIXELS // (height * width)))
+    batches = -(-count // most)
+    return -(-count // (batches * SHARED_BY)) * SHARED_BY

@@ -126,9 +126,16 @@ def interleaved(batches):
 
 
 def evaluation_batches(dataset, batch_size):
-    """The images to evaluate on, in order, whole: dataset of float32 [B, H, W, 3], the last B smaller."""
+    """The images to evaluate on, in order, the last of them repeated until the last batch is full too.
+
+    Of a smaller batch a replica may get nothing, on which TensorFlow's convolutions fail on CPUs.
+
+    Returns:
+        Dataset of float32 [B, H, W, 3].
+    """
     read = dataset.reader("eval")
-    indices = tf.data.Dataset.range(len(dataset.eval_labels))
+    count = len(dataset.eval_labels)
+    indices = tf.data.Dataset.range(-(-count // batch_size) * batch_size).map(lambda i: tf.minimum(i, count - 1))
     if dataset.one_by_one:
         batches = indices.map(read, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size)
     else:

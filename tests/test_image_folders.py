@@ -101,7 +101,7 @@ def test_draws_depend_on_seed_epoch_and_step_only(two_trees):
 def test_evaluation_sees_the_middle_whole_and_in_order(two_trees):
     data = load(two_trees)
     seen = np.concatenate(list(input_pipeline.evaluation_batches(data, 5)))
-    assert seen.shape == (12, 32, 32, 3)
+    assert seen.shape == (15, 32, 32, 3)
     png = next(i for i, path in enumerate(data.eval_images) if path.endswith(b"png"))  # its pixels are exact
     with Image.open(os.fsdecode(data.eval_images[png])) as image:
         pixels = np.asarray(image)
@@ -262,7 +262,7 @@ def test_from_the_first_look_to_the_prediction(own, tmp_path, capsys):
     config = in_process.parse("--mode=evaluate", f"--model_dir={folder}")
     data = train.load_dataset(config)
     model = train.load_model(RunFolder(folder))
-    seen = np.concatenate(list(input_pipeline.evaluation_batches(data, 32)))
+    seen = np.concatenate(list(input_pipeline.evaluation_batches(data, 13)))
     expected = tf.nn.softmax(train.models.inference_model(model)(seen), axis=-1).numpy()
     for path, probabilities in zip(data.eval_images, expected, strict=True):
         assert float(rows[path.decode()]["probability"]) == pytest.approx(probabilities.max(), abs=1e-4)

@@ -41,7 +41,7 @@ def test_records_are_read_when_drawn(tmp_path):
         data, 8, sampler="reversed", paired=True, augment="basic", seed=1, initial_epoch=0, epochs=1
     )
     shown = [(x, y) for images, labels in batches for x, y in zip(images, labels, strict=True)]
-    shown += [(np.concatenate(list(input_pipeline.evaluation_batches(data, 4))), data.eval_labels)]
+    shown += [(np.concatenate(list(input_pipeline.evaluation_batches(data, 3))), data.eval_labels)]
     assert len(shown) == 2 * 5 + 1
     for x, y in shown:
         grey = np.asarray(x) * data.std + data.mean
