@@ -268,7 +268,7 @@ class Config:
         """dict flag name -> text of everything that makes this run what it is; see `NOT_SETTINGS`."""
         settings = {name: text for name, text in self.all_flags().items() if name not in NOT_SETTINGS}
         if self.dataset == "folder":  # here it says which data
-            settings["data_dir"] = os.path.abspath(self.data_dir)
+            settings["data_dir"] = os.path.abspath(self.data_dir or "")
         return settings
 
     def hyperparameters(self):

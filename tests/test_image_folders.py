@@ -291,7 +291,7 @@ def test_another_folder_is_another_run(two_trees):
     assert parse("/data/own").settings()["data_dir"] == "/data/own" != parse("/other/own").settings()["data_dir"]
 
 
-def test_write_tree_is_seen_by_both_splits(tmp_path):
+def test_classes_of_one_image_leave_nothing_to_evaluate_on(tmp_path):
     write_tree(tmp_path, {"ant": 1, "bee": 1})
     with pytest.raises(UserError, match="no image to evaluate on; a class needs two"):
         load(tmp_path)
