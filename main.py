@@ -56,7 +56,7 @@ def run(config):
     if config.mode in config_lib.PLAN_MODES:
         return run_plan(config)
     logging.set_verbosity(logging.WARNING)  # TensorFlow's and TFDS's notes of what they do go through absl
-    from bbn_tf import export, predict, report, train  # only now: TensorFlow takes seconds to import
+    from bbn_tf import describe, export, predict, report, train  # only now: TensorFlow takes seconds to import
 
     if config.mode in ("train", "probe"):
         report.print_figures(train.train_and_evaluate(config))
@@ -68,6 +68,8 @@ def run(config):
         export.export(config)
     elif config.mode == "predict":
         predict.predict(config)
+    elif config.mode == "describe":
+        describe.describe(config)
 
 
 def run_plan(config):

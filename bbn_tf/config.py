@@ -14,19 +14,26 @@ from bbn_tf.backbones import BACKBONES
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import RunFolder, read_export_facts
 
-MODES = ("train", "evaluate", "compare", "probe", "sweep", "report", "export", "predict")
+MODES = ("train", "evaluate", "compare", "probe", "sweep", "report", "export", "predict", "describe")
 PLAN_MODES = ("sweep", "report")  # take every setting from --plan
 FINISHED_RUN_MODES = ("evaluate", "export", "predict")  # take their settings from the run
 MODELS = ("bbn", "plain")
 AUGMENTATIONS = ("basic", "none", "autoaugment_cutout", "randaugment")  # of augment.py, which imports TensorFlow
+FILE_AUGMENTATIONS = ("basic", "none", "random_resized_crop")  # of crops.py, which does too
 EXPORT_FORMATS = ("saved_model", "litert", "onnx")
 # May differ when a run goes on.
 NOT_SETTINGS = {
     "mode", "model_dir", "overwrite", "data_dir", "num_devices", "profile_steps", "images", "output", "export_formats",
     "plan", "jobs",
 }  # fmt: skip
+LONG_TAIL = {"imbalance_factor": 50.0, "imbalance_profile": "exp", "imbalance_seed": 0}
+FILES = {"image_size": 224, "skip_unreadable": False}
+OUTPUTS = {"predict": "predictions.csv", "describe": "description.png"}
 # (flag, its value) -> {flag that has a meaning only then: its default}
 DEPENDENT = {
+    **{("dataset", name): FILES if name in datasets.OF_FILES else LONG_TAIL for name in datasets.DATASETS},
+    **{("dataset", name): {"image_size": 224} for name in datasets.OF_RECORDS},
+    ("dataset", "folder"): {**FILES, "test_fraction": None, "split_seed": None},
     ("model", "bbn"): {"feature_convention": "published_code", "sampler": "reversed", "adaptor": "parabolic_decay"},
     ("model", "plain"): {"sampler": "uniform"},
     ("loss", "focal"): {"focal_gamma": 2.0},
@@ -39,8 +46,8 @@ DEPENDENT = {
     ("classifier", "logit_adjusted"): {"logit_adjustment": 1.0},
 }
 ONLY_IN = {  # flag -> the modes in which it means anything; flags not listed: in all that train
-    "overwrite": ("train", "compare", "probe", "predict"),
-    "data_dir": ("train", "evaluate", "compare", "probe", "sweep"),
+    "overwrite": ("train", "compare", "probe", "predict", "describe"),
+    "data_dir": ("train", "evaluate", "compare", "probe", "sweep", "describe"),
     "num_devices": ("train", "evaluate", "compare", "probe"),
     "profile_steps": ("train", "compare", "probe"),
     "from_run": ("probe",),
@@ -50,11 +57,12 @@ ONLY_IN = {  # flag -> the modes in which it means anything; flags not listed: i
     "plan": PLAN_MODES,
     "jobs": ("sweep",),
     "images": ("predict",),
-    "output": ("predict",),
+    "output": ("predict", "describe"),
     "export_formats": ("export",),
 }
 # What a second stage (--mode=probe) takes from the run it begins with, unless it is given.
-INHERITED = ("dataset", "imbalance_factor", "imbalance_profile", "imbalance_seed", "validation_fraction", "seed")
+OF_DATA = {name for (owner, _), settings in DEPENDENT.items() if owner == "dataset" for name in settings}
+INHERITED = ("dataset", "data_dir", *sorted(OF_DATA), "validation_fraction", "seed")
 # What trains its classifier; all other settings are of the representation, which is as the run left it.
 CLASSIFIER_TRAINING = {
     "sampler", "loss", "focal_gamma", "logit_adjustment", "class_weights", "effective_beta", "deferred_epoch", "epochs",
@@ -84,24 +92,34 @@ class Config:
                          "settings, print a table and draw a picture. probe: a second stage, which keeps the "
                          "representation of --from_run and makes its --classifier anew. sweep: make all runs of a "
                          "--plan. report: tables and pictures of its finished ones. export: write the trained model to "
-                         "MODEL_DIR/export/<next number> for serving. predict: classify image files.",
-                         MODES)  # fmt: skip
+                         "MODEL_DIR/export/<next number> for serving. predict: classify image files. describe: look at "
+                         "a data set: class counts, samplers, damaged and duplicate files.", MODES)  # fmt: skip
     model_dir: str | None = _setting(None, "Folder of the run. Default: saved_models/<name from the settings>. "
                                      "predict: or of an exported SavedModel.")  # fmt: skip
-    overwrite: bool = _setting(False, "Delete an earlier run in --model_dir and start anew; predict: replace --output.")
+    overwrite: bool = _setting(False, "Delete an earlier run in --model_dir and start anew; predict, describe: replace "
+                                "--output.")  # fmt: skip
     plan: str | None = _setting(None, "sweep, report: TOML file of rows, columns and seeds, see flags/plans/. Without "
                                 "it a report is of all runs below --model_dir.")  # fmt: skip
     jobs: int = _setting(1, "sweep: how many runs at a time.")
     images: str | None = _setting(None, "predict: an image file, or a folder searched through all its levels.")
-    output: str = _setting("predictions.csv", "predict: the CSV file to write.")
+    output: str | None = _setting(None, "predict: the CSV file to write (default predictions.csv). describe: the "
+                                  "picture (default description.png).")  # fmt: skip
     export_formats: tuple[str, ...] = _setting(("saved_model",), "export: what to write, separated by commas, of "
                                                f"{', '.join(EXPORT_FORMATS)}.")  # fmt: skip
 
     dataset: str = _setting("digits_lt", "Data set.", tuple(datasets.DATASETS))
-    data_dir: str | None = _setting(None, "TFDS's data folder. Default: TFDS's own (~/tensorflow_datasets).")
-    imbalance_factor: float = _setting(50.0, "N_max / N_min of the training images, at least 1.")
-    imbalance_profile: str = _setting("exp", "How class counts fall from head to tail.", long_tail.PROFILES)
-    imbalance_seed: int = _setting(0, "Which images of a class are kept.")
+    data_dir: str | None = _setting(None, "The data's folder: TFDS's (default ~/tensorflow_datasets), or that of the "
+                                    "images.")  # fmt: skip
+    imbalance_factor: float | None = _setting(None, "N_max / N_min of the training images, at least 1, of a data set "
+                                              "that is balanced as it comes (default 50).")  # fmt: skip
+    imbalance_profile: str | None = _setting(None, "How class counts fall from head to tail (default exp).",
+                                             long_tail.PROFILES)  # fmt: skip
+    imbalance_seed: int | None = _setting(None, "Which images of a class are kept (default 0).")
+    image_size: int | None = _setting(None, "Image files: side of the crop that the network sees (default 224).")
+    skip_unreadable: bool | None = _setting(None, "Image files: leave damaged ones out (default: refuse them).")
+    test_fraction: float | None = _setting(None, "--dataset=folder without train/ and test/: part of every class that "
+                                           "is the test set (default 0.2).")  # fmt: skip
+    split_seed: int | None = _setting(None, "Which images that part is (default 0).")
     validation_fraction: float = _setting(0.0, "Part of the training images to hold out, class by class, and to "
                                           "evaluate on instead of the test set; 0 for none.")  # fmt: skip
 
@@ -161,7 +179,10 @@ class Config:
     weight_decay: float = _setting(2e-4, "L2 penalty's factor, added to every gradient as PyTorch does.")
     augment: str = _setting("basic", "basic: crop out of 4 pixels of padding, flip where the data allow it. none. "
                             "autoaugment_cutout: basic, then the CIFAR-10 AutoAugment policy and Cutout. "
-                            "randaugment: basic, then RandAugment (N = 2, M = 9).", AUGMENTATIONS)  # fmt: skip
+                            "randaugment: basic, then RandAugment (N = 2, M = 9). Image files: basic: a crop "
+                            "of --image_size where the shorter side is 256/224 of it, flip. random_resized_crop: 8 to "
+                            "100 % of the image, flip. none: the middle, as in the evaluation.",
+                            tuple(dict.fromkeys(AUGMENTATIONS + FILE_AUGMENTATIONS)))  # fmt: skip
 
     seed: int = _setting(0, "Of initial weights, draws and the validation split.")
     deterministic: bool = _setting(False, "Slower operations whose results do not depend on timing.")
@@ -183,6 +204,9 @@ class Config:
                 self._check(field.name, math.isfinite(value), "must be a finite number")
         self._check_ranges()
         self._check_method()
+        self._check_data()
+        if self.output is None:
+            object.__setattr__(self, "output", OUTPUTS.get(self.mode))
         if self.model_dir is None and self.mode == "report" and not self.plan:
             raise UserError("--mode=report: needs --plan, or --model_dir, a folder with runs in it")
         if self.model_dir is None:
@@ -211,7 +235,8 @@ class Config:
                 self._check(name, getattr(self, name) is None, f"has no meaning with --{owner}={getattr(self, owner)}")
 
     def _check_ranges(self):
-        self._check("imbalance_factor", self.imbalance_factor >= 1, "must be at least 1 (it is N_max / N_min)")
+        known = self.imbalance_factor is None or self.imbalance_factor >= 1
+        self._check("imbalance_factor", known, "must be at least 1 (it is N_max / N_min)")
         self._check("validation_fraction", 0 <= self.validation_fraction < 1, "must be at least 0 and below 1")
         self._check("global_batch_size", self.global_batch_size >= 1, "must be at least 1")
         self._check("epochs", self.epochs >= 1 or self.classifier in UNTRAINED, "must be at least 1")
@@ -219,8 +244,9 @@ class Config:
             self._check(name, getattr(self, name) >= 0, "must be at least 0")
         for name in ("learning_rate", "lr_factor"):
             self._check(name, getattr(self, name) > 0, "must be above 0")
-        for name in ("seed", "imbalance_seed"):
-            self._check(name, 0 <= getattr(self, name) < 2**32, "must be at least 0 and below 2^32")
+        for name in ("seed", "imbalance_seed", "split_seed"):
+            value = getattr(self, name)
+            self._check(name, value is None or 0 <= value < 2**32, "must be at least 0 and below 2^32")
         self._check("momentum", 0 <= self.momentum < 1, "must be at least 0 and below 1")
         self._check("nesterov", self.momentum > 0 or not self.nesterov, "needs --momentum above 0")
         self._check("warmup_epochs", self.warmup_epochs <= self.epochs, f"must be at most --epochs={self.epochs}")
@@ -251,6 +277,20 @@ class Config:
         inside = self.effective_beta is None or 0 <= self.effective_beta < 1
         self._check("effective_beta", inside, "must be at least 0 and below 1")
 
+    def _check_data(self):
+        choices = AUGMENTATIONS if self.image_size is None else FILE_AUGMENTATIONS
+        self._check("augment", self.augment in choices, f"with --dataset={self.dataset} one of {', '.join(choices)}")
+        if (
+            self.dataset in datasets.OF_FILES
+            and self.mode in ("train", "evaluate", "compare", "probe", "describe")
+            and not self.data_dir
+        ):
+            raise UserError(f"--dataset={self.dataset}: needs --data_dir, the folder of its images")
+        size = self.image_size is None or 8 <= self.image_size <= 4096
+        self._check("image_size", size, "must be from 8 to 4096")
+        inside = self.test_fraction is None or 0 < self.test_fraction < 1
+        self._check("test_fraction", inside, "must be above 0 and below 1")
+
     def _check_files(self):
         if self.mode == "sweep" and not self.plan:
             raise UserError("--mode=sweep: needs --plan, a TOML file; see flags/plans/")
@@ -276,7 +316,12 @@ class Config:
         if self.from_run is not None:
             return self._second_stage_name()
         model = "compare" if self.mode == "compare" else self.model
-        parts = [self.dataset, f"if{self.imbalance_factor:g}", model, self.backbone, self.sampler]
+        data = [self.dataset]
+        if self.dataset == "folder":
+            data.append(os.path.basename(os.path.abspath(self.data_dir or "")))
+        if self.imbalance_factor is not None:
+            data.append(f"if{self.imbalance_factor:g}")
+        parts = [*data, model, self.backbone, self.sampler]
         parts += [self.adaptor, self.mixup_sampler]
         neutral = {"loss": "ce", "class_weights": "none", "mixup": "none", "deferred_epoch": 0, "augment": "basic"}
         parts += [f"{name}-{getattr(self, name)}" for name, value in neutral.items() if getattr(self, name) != value]
@@ -300,11 +345,14 @@ class Config:
 
     def settings(self):
         """dict flag name -> text of everything that makes this run what it is; see `NOT_SETTINGS`."""
+        settings = {name: text for name, text in self.all_flags().items() if name not in NOT_SETTINGS}
+        if self.dataset == "folder":  # here it says which data
+            settings["data_dir"] = os.path.abspath(self.data_dir or "")
         if self.from_run is None:
-            return {name: text for name, text in self.all_flags().items() if name not in NOT_SETTINGS}
+            return settings
         own = {*INHERITED, "from_run", "branch", "classifier", "tau", "logit_adjustment"}
         own |= set() if self.classifier in UNTRAINED else CLASSIFIER_TRAINING
-        return {"mode": "probe", **{name: text for name, text in self.all_flags().items() if name in own}}
+        return {"mode": "probe", **{name: text for name, text in settings.items() if name in own}}
 
     def hyperparameters(self):
         """`settings`, but a bool, number or text each: what TensorBoard compares runs by."""
@@ -315,7 +363,8 @@ class Config:
         """The same settings for another model, in another folder; what only one model knows is at its default."""
         reset = {}
         if model != self.model:
-            reset = {name: None for settings in DEPENDENT.values() for name in settings}
+            of_model = [settings for (owner, _), settings in DEPENDENT.items() if owner != "dataset"]
+            reset = {name: None for settings in of_model for name in settings}
             reset |= {"loss": "ce", "class_weights": "none", "deferred_epoch": 0, "mixup": "none"}
         return dataclasses.replace(self, model=model, model_dir=model_dir, mode="train", **reset)
 
@@ -425,10 +474,12 @@ def from_flags(values, settings_of=None):
             raise UserError(f"--{name}: has no meaning with --mode={chosen['mode']}, which takes it from the run")
     recorded.pop("mode", None)
     chosen = {name: value for name, value in chosen.items() if name in NOT_SETTINGS}
+    if chosen["data_dir"] is not None:
+        recorded = {name: text for name, text in recorded.items() if name != "data_dir"}
     unknown = set(recorded) - {field.name for field in dataclasses.fields(Config)}
     if unknown:
         raise UserError(f"{chosen['model_dir']}/flags.txt: damaged, unknown setting {sorted(unknown)[0]!r}")
-    return Config(**chosen, **{name: _parse(name, text) for name, text in recorded.items()})
+    return Config(**{**chosen, **{name: _parse(name, text) for name, text in recorded.items()}})
 
 
 def _second_stage(given, chosen, settings_of):
@@ -445,7 +496,9 @@ def _second_stage(given, chosen, settings_of):
             raise UserError(f"--{name}: has no meaning with --classifier={chosen['classifier']}, which trains nothing")
     if chosen["branch"] and recorded.get("model") != "bbn":
         raise UserError(f"--branch={chosen['branch']}: only of a BBN; {chosen['from_run']} has one branch")
-    there = {name: _parse(name, recorded[name]) for name in INHERITED if name in recorded}
+    dataset = chosen["dataset"] if given["dataset"].present else recorded["dataset"]
+    unknown = OF_DATA - set(DEPENDENT.get(("dataset", dataset), {}))
+    there = {name: _parse(name, recorded[name]) for name in INHERITED if name in recorded and name not in unknown}
     config = Config(**{**chosen, **{name: value for name, value in there.items() if not given[name].present}})
     _check_same_data(config, there)
     return config
@@ -458,11 +511,9 @@ def _check_same_data(config, there):
         config: `Config` of the second stage.
         there: dict of the settings that the first stage has of `INHERITED`.
     """
-    differ = [name for name, value in there.items() if getattr(config, name) != value]
+    differ = [name for name, value in there.items() if getattr(config, name) != value and name != "data_dir"]
     if config.classifier in UNTRAINED:
-        rule = (
-            f"must be that of --from_run with --classifier={config.classifier}, made for its classes and their counts"
-        )
+        rule = f"must be that of --from_run with --classifier={config.classifier}, which goes by its counts"
         for name in differ:
             config._check(name, name == "seed", rule)
     held_out = config.validation_fraction or there.get("validation_fraction")

@@ -1,6 +1,7 @@
 """Named long-tailed data sets: labels and small images in memory, by index."""
 
 import dataclasses
+import importlib
 import pathlib
 import urllib.error
 import urllib.request
@@ -33,6 +34,7 @@ class ImageDataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     horizontal_flip: bool = True
+    one_by_one = False  # whether `reader` takes one index at a time
 
     @property
     def num_classes(self):
@@ -53,6 +55,10 @@ class ImageDataset:
 
         images = {"train": self.train_images, "eval": self.eval_images}[part]
         return readers.array_reader(images, self.mean, self.std, augment, self.horizontal_flip)
+
+    def files(self):
+        """bytes [N], the paths of all image files, to train and to evaluate on; here there are none."""
+        return np.array([], np.bytes_)
 
     def keep(self, indices):
         """The same data set with the training images of `indices` (int [M]) only."""
@@ -154,21 +160,42 @@ def _first_line(error):
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-DATASETS = {"digits_lt": digits, "cifar10_lt": cifar10, "cifar100_lt": cifar100}
+def _load_of(module, **settings):
+    """The function `load` of a module that is imported only when it is called, with some arguments fixed."""
+
+    def load(data_dir, **others):
+        return importlib.import_module(f"bbn_tf.{module}").load(data_dir, **settings, **others)
+
+    return load
 
 
-def load(name, *, data_dir=None, imbalance_factor, imbalance_profile="exp", imbalance_seed=0,
-         validation_fraction=0.0, seed=0):  # fmt: skip
+DATASETS = {
+    "digits_lt": digits,
+    "cifar10_lt": cifar10,
+    "cifar100_lt": cifar100,
+    "folder": _load_of("image_folders"),
+    "inaturalist2017": _load_of("inaturalist", year=2017),
+    "inaturalist2018": _load_of("inaturalist", year=2018),
+    "i_naturalist2017": _load_of("tfds_records", name="i_naturalist2017"),
+    "i_naturalist2018": _load_of("tfds_records", name="i_naturalist2018"),
+}
+OF_FILES = ("folder", "inaturalist2017", "inaturalist2018")  # image files of any size, long-tailed as they come
+OF_RECORDS = ("i_naturalist2017", "i_naturalist2018")  # the same in TFDS's files
+
+
+def load(name, *, data_dir=None, imbalance_factor=None, imbalance_profile="exp", imbalance_seed=0,
+         validation_fraction=0.0, seed=0, **settings):  # fmt: skip
     """A long-tailed data set.
 
     Args:
         name: of `DATASETS`.
-        data_dir: TFDS's folder; None for its default.
-        imbalance_factor, imbalance_profile: see `long_tail.class_counts`.
+        data_dir: TFDS's folder, None for its default; or the images' folder.
+        imbalance_factor, imbalance_profile: see `long_tail.class_counts`; None for the data as they are.
         imbalance_seed: which images are kept.
         validation_fraction: in [0, 1); if positive, that part of the long-tailed training images, class by
             class, takes the test set's place and is not trained on.
         seed: which images are held out.
+        **settings: what only this data set has.
 
     Returns:
         `ImageDataset`.
@@ -176,9 +203,10 @@ def load(name, *, data_dir=None, imbalance_factor, imbalance_profile="exp", imba
     Raises:
         UserError: data not available, or a class would be empty.
     """
-    full = DATASETS[name](data_dir)
-    counts = long_tail.class_counts(full.class_counts.max(), full.num_classes, imbalance_factor, imbalance_profile)
-    tail = full.keep(long_tail.subset_indices(full.train_labels, counts, imbalance_seed))
+    tail = DATASETS[name](data_dir, **settings)
+    if imbalance_factor is not None:
+        counts = long_tail.class_counts(tail.class_counts.max(), tail.num_classes, imbalance_factor, imbalance_profile)
+        tail = tail.keep(long_tail.subset_indices(tail.train_labels, counts, imbalance_seed))
     if not validation_fraction:
         return tail
     train, held_out = long_tail.stratified_split(tail.train_labels, validation_fraction, seed)

@@ -1,5 +1,7 @@
 """What a model does on a data set's evaluation images: the figures of metrics.json."""
 
+import math
+
 import keras
 import numpy as np
 
@@ -9,7 +11,8 @@ from bbn_tf.layers import EVAL_ALPHA
 
 ALPHAS = {f"{tenths / 10}": tenths / 10 for tenths in range(11)}
 BOTH, CONVENTIONAL, REBALANCING = (str(alpha) for alpha in (EVAL_ALPHA, 1.0, 0.0))
-EVAL_BATCH = 500
+MOST_INPUTS, MOST_VALUES = 512, 128 * 224 * 224 * 3  # of a batch: 77 MB
+SHARED_BY = 32  # batches are multiples of it, so that each of a host's replicas gets some images
 
 
 class Evaluator:
@@ -34,7 +37,7 @@ class Evaluator:
         outputs = {alpha: keras.ops.argmax(z, axis=-1) for alpha, z in logits.items()}
         outputs["confidence"] = keras.ops.max(keras.ops.softmax(logits[BOTH]), axis=-1)
         self.classify = keras.Model(view.input, outputs)
-        self.batches = input_pipeline.ordered_batches(dataset, "eval", EVAL_BATCH)
+        self.batches = batches_of(dataset, "eval")
 
     def __call__(self):
         """dict: see `metrics.error_summary` and `metrics.calibration`, and
@@ -43,21 +46,32 @@ class Evaluator:
         is that of W_c and W_r one below the other), for BBN also `error_by_alpha` (dict alpha -> %), and of it
         `conventional_error` (alpha 1) and `rebalancing_error` (alpha 0).
         """
-        predicted = self.classify.predict(self.batches, verbose=0)
-        confidence = np.asarray(predicted.pop("confidence"))
+        predicted = predict(self.classify, self.batches, len(self.dataset.eval_labels))
+        confidence = predicted.pop("confidence")
         if not np.all(np.isfinite(confidence)):
             raise UserError("the network's answers are no numbers: training diverged; a lower --learning_rate may help")
         labels = self.dataset.eval_labels
-        classes = np.asarray(predicted[BOTH])
+        classes = predicted[BOTH]
         self.confusion = metrics.confusion_matrix(labels, classes, self.dataset.num_classes)
         figures = metrics.error_summary(self.confusion, self.dataset.class_counts)
         figures |= metrics.calibration(confidence, classes == labels)
         figures["classifier_norms"] = classifier_norms(self.model)
         if len(predicted) > 1:
-            by_alpha = {alpha: 100 * float(np.mean(np.asarray(c) != labels)) for alpha, c in predicted.items()}
+            by_alpha = {alpha: 100 * float(np.mean(c != labels)) for alpha, c in predicted.items()}
             figures["error_by_alpha"] = by_alpha
             figures |= {"conventional_error": by_alpha[CONVENTIONAL], "rebalancing_error": by_alpha[REBALANCING]}
         return figures
+
+
+def batches_of(dataset, part):
+    """All images of `part`, "train" or "eval", in order, in batches of a fitting size."""
+    count = len({"train": dataset.train_labels, "eval": dataset.eval_labels}[part])
+    return input_pipeline.ordered_batches(dataset, part, batch_size(count, dataset.input_shape))
+
+
+def predict(model, batches, count):
+    """What a model answers to the first `count` images: array [N, ...], or a dict of such, as its output is."""
+    return keras.tree.map_structure(lambda answer: np.asarray(answer)[:count], model.predict(batches, verbose=0))
 
 
 def classifier_norms(model):
@@ -66,3 +80,10 @@ def classifier_norms(model):
     if len(kernels) > 1:
         kernels["combined"] = np.concatenate(list(kernels.values()))
     return {name: np.linalg.norm(kernel.astype(np.float64), axis=0).tolist() for name, kernel in kernels.items()}
+
+
+def batch_size(count, shape):
+    """Inputs of a shape a batch: the most allowed, or fewer so that `count` of them fill their last batch better."""
+    most = min(MOST_INPUTS, max(1, MOST_VALUES // math.prod(shape)))
+    batches = -(-count // most)
+    return -(-count // (batches * SHARED_BY)) * SHARED_BY

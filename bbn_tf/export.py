@@ -15,7 +15,7 @@ import tempfile
 import keras
 import tensorflow as tf
 
-from bbn_tf import models, readers, train
+from bbn_tf import crops, models, readers, train
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import EXPORT_FACTS, TEMPORARY, RunFolder, write_json, writing
 
@@ -39,6 +39,7 @@ class Serving:
         self.model = models.inference_model(model)
         self.height, self.width, _ = self.model.input_shape[1:]
         self.facts = facts
+        self.central = "image_size" in facts.get("settings", {})  # trained on image files: crop as its evaluation did
 
     def image(self, image):
         """Images uint8 [B, H, W, 3] of any one size."""
@@ -60,10 +61,14 @@ class Serving:
         return {"probabilities": probabilities, "class_id": tf.argmax(probabilities, axis=-1)}
 
     def _decode(self, content):
-        return self._resize(decode(content)[None])[0]
+        if self.central:
+            return crops.decode(content, crops.central, self.height)
+        return self._resize(crops.decode_whole(content)[None])[0]
 
     def _resize(self, images):
         """[B, H', W', 3] -> float32 [B, H, W, 3]; antialiased, since photos are much larger than 32x32."""
+        if self.central:
+            return crops.resize(crops.cut(images, crops.central(tf.shape(images)[1:3])), self.height)
         size = [self.height, self.width]
         resized = tf.cond(
             tf.reduce_all(tf.shape(images)[1:3] == size),
@@ -74,12 +79,6 @@ class Serving:
 
     def _with_names(self, outputs):
         return {**outputs, "class_name": tf.gather(tf.constant(self.facts["class_names"]), outputs["class_id"])}
-
-
-def decode(content):
-    """A file's content, scalar string -> uint8 [H, W, 3]; raises tf.errors.InvalidArgumentError."""
-    image = tf.io.decode_image(content, channels=3, expand_animations=False)
-    return tf.ensure_shape(image, [None, None, 3])
 
 
 def export(config):

@@ -95,17 +95,23 @@ def training_batches(dataset, batch_size, *, sampler, paired, augment, seed, ini
     def indices_of(first, last, sampler):
         return tf.data.Dataset.range(first, last).flat_map(lambda epoch: epoch_indices(epoch, sampler))
 
-    def read(epoch, step, indices):
-        pairs = []
-        for stream, chosen in enumerate(indices, CONVENTIONAL_AUGMENT):
-            chosen = tf.ensure_shape(chosen, [batch_size])
-            key = tf.random.fold_in(_key(seed, epoch, stream), step)
-            pairs.append((read_images(chosen, key), tf.gather(labels, chosen)))
+    def with_keys(epoch, step, indices):
+        streams = range(CONVENTIONAL_AUGMENT, CONVENTIONAL_AUGMENT + len(indices))
+        keys = tuple(tf.random.fold_in(_key(seed, epoch, stream), step) for stream in streams)
+        return tuple(tf.ensure_shape(chosen, [batch_size]) for chosen in indices), keys
+
+    def read(indices, keys):
+        pairs = [(read_images(*drawn), tf.gather(labels, drawn[0])) for drawn in zip(indices, keys, strict=True)]
         return tuple(zip(*pairs, strict=True)) if paired else pairs[0]
 
     change = max(initial_epoch, deferred_epoch)
     batches = indices_of(initial_epoch, change, "uniform").concatenate(indices_of(change, epochs, sampler))
+    batches = batches.map(with_keys)
+    if dataset.one_by_one:  # decoding is spread over the cores image by image, and no more are held than that takes
+        batches = batches.flat_map(_one_by_one)
     batches = batches.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    if dataset.one_by_one:
+        batches = batches.batch(batch_size, drop_remainder=True)
     return _on_one_host(batches.prefetch(tf.data.AUTOTUNE))
 
 
@@ -120,11 +126,27 @@ def interleaved(batches):
 
 
 def ordered_batches(dataset, part, batch_size):
-    """All images of `part`, "train" or "eval", in order: dataset of float32 [B, H, W, 3], the last B smaller."""
-    labels = {"train": dataset.train_labels, "eval": dataset.eval_labels}[part]
-    indices = tf.data.Dataset.range(len(labels)).batch(batch_size)
-    batches = indices.map(dataset.reader(part), num_parallel_calls=tf.data.AUTOTUNE)
+    """All images of `part`, "train" or "eval", in order, the last of them repeated until the last batch is full too.
+
+    Of a smaller batch a replica may get nothing, on which TensorFlow's convolutions fail on CPUs.
+
+    Returns:
+        Dataset of float32 [B, H, W, 3].
+    """
+    read = dataset.reader(part)
+    count = len({"train": dataset.train_labels, "eval": dataset.eval_labels}[part])
+    indices = tf.data.Dataset.range(-(-count // batch_size) * batch_size).map(lambda i: tf.minimum(i, count - 1))
+    if dataset.one_by_one:
+        batches = indices.map(read, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size)
+    else:
+        batches = indices.batch(batch_size).map(read, num_parallel_calls=tf.data.AUTOTUNE)
     return _on_one_host(batches.prefetch(tf.data.AUTOTUNE))
+
+
+def _one_by_one(indices, keys):
+    """The images of a batch as elements of their own, each stream's with a key of its own."""
+    split = tuple(tf.random.split(key, chosen.shape[0]) for chosen, key in zip(indices, keys, strict=True))
+    return tf.data.Dataset.from_tensor_slices((indices, split))
 
 
 def _key(seed, epoch, stream):

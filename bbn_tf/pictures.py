@@ -20,6 +20,7 @@ CLASSIFIERS = {  # of `evaluate.classifier_norms`
 }
 MOST_NAMED = 20  # classes whose names can stand on an axis
 NAME_LENGTH = 10
+MOST_CELLS = 400  # of a side of the confusion matrix; of more classes neighbours share one, or it takes gigabytes
 
 
 def head_to_tail(class_counts):
@@ -64,9 +65,10 @@ def confusion_picture(confusion, class_names, class_counts, title):
     """
     figure, axes = _figure(0.88)
     order = head_to_tail(class_counts)
-    rows = np.asarray(confusion, np.float64)[np.ix_(order, order)]
+    rows = _in_cells(confusion, order, min(len(order), MOST_CELLS))
     percent = 100 * rows / np.maximum(rows.sum(axis=1, keepdims=True), 1)
-    shown = axes.imshow(percent, cmap="cividis", vmin=0, vmax=100)
+    edges = (-0.5, len(order) - 0.5, len(order) - 0.5, -0.5)
+    shown = axes.imshow(percent, cmap="cividis", vmin=0, vmax=100, extent=edges)
     figure.colorbar(shown, label="% of the true class's images")
     for axis in (axes.xaxis, axes.yaxis):
         _class_ticks(axis, [class_names[i][:NAME_LENGTH] for i in order])
@@ -102,6 +104,16 @@ def image_sheet(images, labels, class_names, title, columns=8):
     axes.set(title=title)
     axes.set_axis_off()
     return _pixels(figure)
+
+
+def _in_cells(confusion, order, cells):
+    """float64 [cells, cells]: the matrix with its classes in `order`, neighbours added up."""
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order)) * cells // len(order)
+    true, predicted = np.nonzero(confusion)  # as many as there are images at most
+    flat = place[true] * cells + place[predicted]
+    counts = np.asarray(confusion)[true, predicted]
+    return np.bincount(flat, counts, cells**2).reshape(cells, cells)
 
 
 def _figure(aspect):

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bbn_tf import export, train
+from bbn_tf import crops, export, train
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import RunFolder, atomic_path, read_export_facts
 
@@ -134,7 +134,7 @@ def reason(path, error):
     if isinstance(error, OSError):
         return f"can't be read: {error.strerror}"
     try:
-        export.decode(path.read_bytes())
+        crops.decode_whole(path.read_bytes())
     except tf.errors.InvalidArgumentError as alone:
         error = alone
     return "can't be decoded: " + " ".join(re.sub(r"{{.*?}}|\[Op:.*?\]", "", error.message).split())

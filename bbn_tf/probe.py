@@ -11,10 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bbn_tf import input_pipeline, models
+from bbn_tf import evaluate, models
 from bbn_tf.datasets import ImageDataset
 from bbn_tf.errors import UserError
-from bbn_tf.evaluate import EVAL_BATCH
 from bbn_tf.layers import ClassWeights, CosineClassifier, LogitScales
 
 BRANCH_ALPHAS = {"both": 0.5, "conventional": 1.0, "rebalancing": 0.0}
@@ -69,8 +68,9 @@ class SecondStage:
         return FeatureDataset(**{**fields, "train_images": train, "eval_images": held_out})
 
     def _features(self, part):
-        batches = input_pipeline.ordered_batches(self.dataset, part, EVAL_BATCH)
-        return np.asarray(self.representation.predict(batches, verbose=0)).astype(np.float32)
+        count = len({"train": self.dataset.train_labels, "eval": self.dataset.eval_labels}[part])
+        features = evaluate.predict(self.representation, evaluate.batches_of(self.dataset, part), count)
+        return features.astype(np.float32)
 
     def head(self):
         """`Plain` model float [B, D] -> logits [B, C], of which only what the classifier learns is trainable."""

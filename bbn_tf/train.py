@@ -15,6 +15,7 @@ from bbn_tf import (
     checkpoints,
     datasets,
     evaluate,
+    file_checks,
     init_from,
     input_pipeline,
     losses,
@@ -65,7 +66,8 @@ def train_and_evaluate(config):
         if (figures := run.read_metrics()) is not None and run.model_file.is_file():
             print(f"{run.path}: already finished; --overwrite trains it anew")
             return figures
-        return _train(config, run, dataset, stage, strategy, start)
+        with file_checks.naming_damaged(dataset.files):
+            return _train(config, run, dataset, stage, strategy, start)
 
 
 def _train(config, run, dataset, stage, strategy, start):
@@ -121,9 +123,11 @@ def evaluate_saved(config):
     """Evaluates `model.keras` of a finished run as its training did; returns the figures, writes nothing."""
     run = RunFolder(config.model_dir)
     recorded = run.read_metrics()
-    with distribution(config).scope():
-        model = load_model(run)
-        figures = evaluate.Evaluator(model, load_dataset(config))()
+    dataset = load_dataset(config)
+    if recorded is not None and recorded["class_names"] != list(dataset.class_names):
+        raise UserError(f"--data_dir={config.data_dir}: has other classes than those that {run.path} was trained on")
+    with distribution(config).scope(), file_checks.naming_damaged(dataset.files):
+        figures = evaluate.Evaluator(load_model(run), dataset)()
     # Of counts, which are the same on every device; means of confidences are not.
     errors = [name for name in figures if name.endswith("_error") and name != "calibration_error"]
     if recorded is not None and any(recorded.get(name, figures[name]) != figures[name] for name in errors):
@@ -186,15 +190,15 @@ def _mirrored(devices):
     return tf.distribute.MirroredStrategy(list(devices))
 
 
-def load_dataset(config):
+def load_dataset(config, **options):
+    """The data set of `config`; `options` are of its function in `datasets.DATASETS`, and go before the config's."""
+    own = {name: getattr(config, name) for name in DEPENDENT["dataset", config.dataset]}
     return datasets.load(
         config.dataset,
         data_dir=config.data_dir,
-        imbalance_factor=config.imbalance_factor,
-        imbalance_profile=config.imbalance_profile,
-        imbalance_seed=config.imbalance_seed,
         validation_fraction=config.validation_fraction,
         seed=config.seed,
+        **{**own, **options},
     )
 
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from bbn_tf import augment, config, input_pipeline
 from bbn_tf.augment import AUGMENTATIONS, CIFAR10_POLICY, RANDAUGMENT
+from bbn_tf.crops import CROPS
 from bbn_tf.datasets import ImageDataset
 from bbn_tf.image_operations import OPERATIONS
 
@@ -16,6 +17,7 @@ DRAWING = [name for name in AUGMENTATIONS if name != "none"]
 
 def test_the_flag_offers_all_of_them():
     assert tuple(AUGMENTATIONS) == config.AUGMENTATIONS
+    assert set(CROPS) == set(config.FILE_AUGMENTATIONS)
 
 
 def noise(count, side=32):

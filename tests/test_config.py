@@ -11,6 +11,9 @@ from tests.in_process import parse
 FLAG_FILES = sorted((pathlib.Path(__file__).parents[1] / "flags").glob("*.flags"))
 
 
+DATA_FILES = ("inaturalist2017", "inaturalist2018")
+
+
 @pytest.fixture
 def first_run(tmp_path):
     """Function (model) -> folder of a run of it, as far as its settings."""
@@ -35,7 +38,33 @@ def test_defaults_are_the_papers():
 def test_every_flag_file_parses_and_begins_with_a_comment(path, first_run):
     assert path.read_text().startswith("# ")
     second_stage = "probe" in path.read_text() or "crt" in path.read_text()
-    parse(f"--flagfile={path}", *([f"--from_run={first_run('bbn')}"] if second_stage else []))
+    data = ["--data_dir=x"] if path.stem in DATA_FILES else []
+    parse(f"--flagfile={path}", *data, *([f"--from_run={first_run('bbn')}"] if second_stage else []))
+
+
+@pytest.mark.parametrize(
+    ("method", "epochs", "milestones", "deferred"),
+    [
+        ("bbn_inaturalist", 90, (60, 80), 0),
+        ("bbn_inaturalist_2x", 180, (120, 160), 0),
+        ("ce_inaturalist", 90, (60, 80), 0),
+        ("ce_drw_inaturalist", 90, (60, 80), 60),
+        ("ce_drs_inaturalist", 90, (60, 80), 60),
+        ("cb_focal_inaturalist", 90, (60, 80), 0),
+        ("ldam_drw_inaturalist", 90, (60, 80), 60),
+        ("ldam_drw_inaturalist_2x", 180, (120, 160), 120),
+    ],
+)
+def test_table_2(method, epochs, milestones, deferred):
+    """Section 5.2's schedule, and the method's own settings still in place behind it."""
+    files = [f"--flagfile=flags/{name}.flags" for name in ("inaturalist2018", method)]
+    config = parse(*files, "--data_dir=x")
+    assert (config.dataset, config.image_size, config.backbone) == ("inaturalist2018", 224, "resnet50")
+    assert (config.epochs, config.lr_milestones, config.lr_factor) == (epochs, milestones, 0.1)
+    assert (config.global_batch_size, config.learning_rate, config.warmup_epochs) == (128, 0.05, 0)
+    assert config.deferred_epoch == deferred and config.model == ("bbn" if "bbn" in method else "plain")
+    assert config.loss == {"cb": "focal", "ldam": "ldam"}.get(method.split("_")[0], "ce")
+    assert (config.class_weights == "effective") == ("drw" in method or "cb" in method)
 
 
 @pytest.mark.parametrize("data", ["cifar10_lt", "cifar100_lt"])

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from bbn_tf import callbacks, datasets, evaluate, train
 from bbn_tf.config import Config
@@ -16,6 +17,7 @@ from bbn_tf.run_folder import RunFolder
 TINY = {"backbone": "resnet8", "epochs": 6, "lr_milestones": (4,), "warmup_epochs": 2, "global_batch_size": 20,
         "augment": "none", "num_devices": 1}  # fmt: skip
 PLAIN = {"model": "plain"}
+FOLDER = {"dataset": "folder", "data_dir": "images", "image_size": 32}
 CHANGES = {  # flag -> (what else must be set for it to mean anything, another value)
     "dataset": ({}, "cifar10_lt"),
     "imbalance_factor": ({}, 10.0),
@@ -56,6 +58,9 @@ CHANGES = {  # flag -> (what else must be set for it to mean anything, another v
     "num_devices": ({}, 2),
     "profile_steps": ({}, (2, 3)),
     "init_from": ({"imbalance_factor": 10.0}, "bbn"),
+    "image_size": (FOLDER, 24),
+    "test_fraction": (FOLDER, 0.5),
+    "split_seed": (FOLDER, 1),
     "from_run": ({"classifier": "retrain"}, "bbn"),
     "branch": ({"from_run": "bbn"}, "conventional"),
     "classifier": ({"from_run": "bbn"}, "lws"),
@@ -64,7 +69,7 @@ CHANGES = {  # flag -> (what else must be set for it to mean anything, another v
 BEFORE = {}  # context -> what `trained_with` returned
 ELSEWHERE = {"mode": "test_main", "model_dir": "test_main", "overwrite": "test_resume", "data_dir": "test_datasets",
              "images": "test_predict", "output": "test_predict", "export_formats": "test_export",
-             "plan": "test_sweep", "jobs": "test_sweep"}  # fmt: skip
+             "skip_unreadable": "test_image_folders", "plan": "test_sweep", "jobs": "test_sweep"}  # fmt: skip
 
 
 def digest(arrays):
@@ -99,12 +104,18 @@ def trained_with(tmp_path, monkeypatch, finished_run):
     monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: seen.update(determinism=True))
     mirrored = dataclasses.replace(datasets.digits(), train_images=datasets.digits().train_images[:, :, ::-1])
     monkeypatch.setitem(datasets.DATASETS, "cifar10_lt", lambda data_dir: mirrored)  # needs no download
+    for place in itertools.product("abc", range(20)):
+        (tmp_path / "images" / place[0]).mkdir(parents=True, exist_ok=True)
+        picture = np.random.default_rng(list(map(ord, str(place)))).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(tmp_path / "images" / place[0] / f"{place[1]}.png")
     numbers = itertools.count()
 
     def make(settings):
         seen.clear()
         runs = {name: settings[name] for name in ("from_run", "init_from") if name in settings}
         settings = settings | {name: finished_run(model=model).model_dir for name, model in runs.items()}
+        if "data_dir" in settings:
+            settings = settings | {"data_dir": str(tmp_path / settings["data_dir"])}
         config = Config(**{**TINY, **settings, "model_dir": str(tmp_path / str(next(numbers)))})
         figures = train.train_and_evaluate(config)
         saved = train.load_model(RunFolder(config.model_dir))

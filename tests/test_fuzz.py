@@ -50,10 +50,11 @@ def damaged(content):
 NUMBERS = ("imbalance_factor", "validation_fraction", "learning_rate", "lr_factor", "momentum", "weight_decay",
            "epochs", "global_batch_size", "warmup_epochs", "eval_every", "num_devices", "seed",
            "imbalance_seed", "deferred_epoch", "focal_gamma", "ldam_margin", "ldam_scale", "logit_adjustment",
-           "effective_beta", "mixup_concentration", "tau", "jobs")  # fmt: skip
+           "effective_beta", "mixup_concentration", "tau", "jobs", "image_size", "test_fraction",
+           "split_seed")  # fmt: skip
 CHOICES = ("mode", "dataset", "imbalance_profile", "model", "backbone", "feature_convention", "sampler", "adaptor",
            "augment", "loss", "class_weights", "mixup", "mixup_sampler", "branch", "classifier")  # fmt: skip
-BOOLEANS = ("overwrite", "sync_batch_norm", "mixed_precision", "nesterov", "deterministic")
+BOOLEANS = ("overwrite", "sync_batch_norm", "mixed_precision", "nesterov", "deterministic", "skip_unreadable")
 LISTS = {"lr_milestones": ("a", "1.5", "0", "-3", "5,5", "9,3", "1,,x", "1e3", "999999"),
          "profile_steps": ("1", "a,b", "3,1", "0,1", "1,2,3", "-1,4", "1.5,2"),
          "export_formats": ("", "pickle", "saved_model,h5", "ONNX")}  # fmt: skip

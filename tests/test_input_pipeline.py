@@ -3,7 +3,7 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from bbn_tf import input_pipeline, long_tail, readers, samplers
+from bbn_tf import evaluate, input_pipeline, long_tail, readers, samplers
 from bbn_tf.datasets import CIFAR_MEAN, CIFAR_STD, ImageDataset
 
 SEED = 7
@@ -137,5 +137,15 @@ def test_normalise_by_hand_and_border_is_black():
 
 def test_evaluation_is_whole_and_in_order():
     data = numbered_dataset()
-    seen = np.concatenate([x.numpy()[:, 0, 0, 0] for x in input_pipeline.ordered_batches(data, "eval", 16)])
-    np.testing.assert_allclose(seen, np.arange(1, 51), rtol=1e-6)
+    seen = [x.numpy()[:, 0, 0, 0] for x in input_pipeline.ordered_batches(data, "eval", 16)]
+    assert [len(x) for x in seen] == [16] * 4  # full batches: the last image comes again
+    np.testing.assert_allclose(np.concatenate(seen), [*range(1, 51), *[50] * 14], rtol=1e-6)
+
+
+def test_evaluation_batches_are_full_and_shared():
+    """None too large, all a multiple of 32, little of the last one for nothing."""
+    assert evaluate.batch_size(600, (32, 32, 3)) == 320  # twice, for 640
+    assert evaluate.batch_size(10_000, (32, 32, 3)) == 512
+    assert evaluate.batch_size(24_426, (224, 224, 3)) == 128
+    assert evaluate.batch_size(1, (32, 32, 3)) == 32
+    assert evaluate.batch_size(437_513, (2048,)) == 512

@@ -34,7 +34,7 @@ def only_line(process):
     ("argument", "message"),
     [
         ("--datset=cifar10_lt", "Unknown command line flag 'datset'. Did you mean: dataset ?"),
-        ("--dataset=cifar", "flag --dataset=cifar: value should be one of <digits_lt|cifar10_lt|cifar100_lt>"),
+        ("--dataset=cifar", "flag --dataset=cifar: value should be one of <digits_lt|cifar10_lt|cifar100_lt|"),
         ("--sampler=random", "flag --sampler=random: value should be one of <uniform|balanced|reversed>"),
         ("--adaptor=sine", "flag --adaptor=sine: value should be one of <equal|beta|"),
         ("--backbone=vgg", "flag --backbone=vgg: value should be one of <resnet8|"),

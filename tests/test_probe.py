@@ -86,8 +86,10 @@ def test_features_are_those_of_images_that_are_not_augmented(digits):
     assert features.eval_images.shape == (600, 64) and features.class_counts.tolist() == digits.class_counts.tolist()
 
 
-def test_a_retrained_classifier_learns_and_the_representation_stays(finished_run, make_config, tmp_path):
-    first = finished_run()
+def test_a_retrained_classifier_learns_and_the_representation_stays(make_config, tmp_path):
+    first = make_config(epochs=4, lr_milestones=(3,), imbalance_factor=2.0, model_dir=str(tmp_path / "first"))
+    train.train_and_evaluate(first)
+    tmp_path = tmp_path / "second"
     status = run("--mode=probe", f"--from_run={first.model_dir}", "--branch=rebalancing", "--sampler=balanced",
                  "--epochs=20", "--lr_milestones=15", "--global_batch_size=100", "--num_devices=1",
                  f"--model_dir={tmp_path}")  # fmt: skip
@@ -95,7 +97,7 @@ def test_a_retrained_classifier_learns_and_the_representation_stays(finished_run
     second = RunFolder(tmp_path)
     before, after = train.load_model(RunFolder(first.model_dir)), train.load_model(second)
     figures = second.read_metrics()
-    assert figures["top1_error"] < RunFolder(first.model_dir).read_metrics()["top1_error"] - 5
+    assert figures["top1_error"] < 60  # chance is 90
     assert figures["epoch"] == 20 and list(figures["classifier_norms"]) == ["plain"]
     kernel = keras.ops.convert_to_numpy(after.get_layer("classifier").kernel)
     np.testing.assert_allclose(figures["classifier_norms"]["plain"], np.linalg.norm(kernel, axis=0), rtol=1e-5)

@@ -196,6 +196,13 @@ def test_confusion_picture_is_in_percent_of_the_row(monkeypatch):
     assert ticks == ["cat", "frog", "a very lon"]
 
 
+def test_neighbours_share_a_cell_of_a_large_confusion_matrix():
+    """Four classes head to tail 2, 0, 3, 1 in two cells: (2, 0) and (3, 1)."""
+    confusion = np.array([[5, 1, 0, 0], [0, 7, 0, 2], [3, 0, 11, 0], [0, 0, 4, 13]])
+    cells = pictures._in_cells(confusion, np.array([2, 0, 3, 1]), 2)
+    assert cells.tolist() == [[5 + 3 + 11, 1], [4, 7 + 2 + 13]]
+
+
 def test_norm_profile_is_ordered_and_labelled(monkeypatch):
     figures = []
     monkeypatch.setattr(pictures, "_pixels", figures.append)

@@ -1,0 +1,119 @@
+"""Image files of any size: which square or rectangle of one is decoded and brought to the network's size."""
+
+import tensorflow as tf
+
+ENLARGED = 256 / 224  # the shorter side before a crop, in sides of the crop (section 5.2 of arXiv:1912.02413)
+TRIES = 10  # of `random_resized`, as torchvision's
+AREA, LOG_RATIO = (0.08, 1.0), 0.2876820724517809  # shares of the image's area; log(4/3)
+
+
+def central(shape, key=None):
+    """The middle square of the image with its shorter side at 256/224 of the crop's: what is evaluated on.
+
+    The window is taken in the file's own pixels, so that only it needs to be decoded, and resized after it, where
+    the paper resizes first: the same but for the rounding of its corners.
+
+    Args:
+        shape: int32 [2], height and width.
+        key: unused.
+
+    Returns:
+        int32 [4]: top, left, height, width.
+    """
+    del key
+    side = _side(shape)
+    return tf.concat([(shape - side) // 2, [side, side]], 0)
+
+
+def random(shape, key):
+    """A square of the same size at a random place: the paper's input.
+
+    Args and returns: as of `central`, key int [2].
+    """
+    side = _side(shape)
+    return _placed(shape, tf.stack([side, side]), key)
+
+
+def random_resized(shape, key):
+    """A random 8 to 100 % of the area at a ratio of 3:4 to 4:3: torchvision's RandomResizedCrop, the published code's.
+
+    Args and returns: as of `random`.
+    """
+    keys = tf.random.split(key, 3)
+    height, width = tf.unstack(tf.cast(shape, tf.float32))
+    area = height * width * tf.random.stateless_uniform([TRIES], keys[0], *AREA)
+    root = tf.exp(tf.random.stateless_uniform([TRIES], keys[1], -LOG_RATIO, LOG_RATIO) / 2)  # of width / height
+    sizes = tf.cast(tf.round(tf.stack([tf.sqrt(area) / root, tf.sqrt(area) * root], 1)), tf.int32)  # [TRIES, 2]
+    fits = tf.reduce_all((sizes > 0) & (sizes <= shape), axis=1)
+    whole = tf.minimum(shape, tf.cast(tf.round(tf.cast(shape[::-1], tf.float32) * (4 / 3)), tf.int32))
+    drawn = _placed(shape, sizes[tf.argmax(fits)], keys[2])  # the first that fits
+    return tf.where(tf.reduce_any(fits), drawn, tf.concat([(shape - whole) // 2, whole], 0))
+
+
+CROPS = {"none": central, "basic": random, "random_resized_crop": random_resized}
+
+
+def decode(content, crop, size, key=None):
+    """The crop of an encoded image; of a JPEG no more is decoded than it needs.
+
+    Args:
+        content: scalar string, JPEG, PNG, WebP, GIF (its first frame) or BMP.
+        crop: function of `CROPS`.
+        size: side of the result in pixels.
+        key: int [2], for a random crop.
+
+    Returns:
+        float32 [size, size, 3], values 0..255.
+
+    Raises:
+        tf.errors.InvalidArgumentError: it can't be decoded.
+    """
+
+    def from_jpeg():
+        window = crop(tf.io.extract_jpeg_shape(content)[:2], key)
+        return tf.io.decode_and_crop_jpeg(content, window, channels=3)
+
+    def from_other():
+        image = decode_whole(content)
+        return cut(image[None], crop(tf.shape(image)[:2], key))[0]
+
+    return resize(tf.cond(tf.io.is_jpeg(content), from_jpeg, from_other)[None], size)[0]
+
+
+def decode_whole(content):
+    """A file's content, scalar string -> uint8 [H, W, 3]; raises tf.errors.InvalidArgumentError."""
+    image = tf.io.decode_image(content, channels=3, expand_animations=False)
+    return tf.ensure_shape(image, [None, None, 3])
+
+
+def cut(images, window):
+    """[B, H, W, 3] -> [B, H', W', 3], `window` of each."""
+    top, left, height, width = tf.unstack(window)
+    return images[:, top : top + height, left : left + width]
+
+
+def resize(images, size):
+    """[B, H, W, 3] -> float32 [B, size, size, 3].
+
+    Made smaller, every pixel is the mean of those it covers, which is close to Pillow's antialiased resizing and
+    three times as fast as TensorFlow's; made larger, it is interpolated.
+    """
+    smaller = tf.reduce_all(tf.shape(images)[1:3] >= size)
+    resized = tf.cond(
+        smaller,
+        lambda: tf.image.resize(images, [size, size], "area"),
+        lambda: tf.image.resize(images, [size, size], "bilinear", antialias=True),
+    )
+    return tf.ensure_shape(resized, [None, size, size, 3])
+
+
+def _side(shape):
+    """Side of the square in the file's pixels, at least 1."""
+    shorter = tf.cast(tf.reduce_min(shape), tf.float32)
+    return tf.maximum(1, tf.cast(tf.round(shorter / ENLARGED), tf.int32))
+
+
+def _placed(shape, size, key):
+    """int32 [4]: a window of `size` (int32 [2]) whose place is drawn from all inside the image."""
+    chance = tf.random.stateless_uniform([2], key)
+    return tf.concat([tf.cast(chance * tf.cast(shape - size + 1, tf.float32), tf.int32), size], 0)
