@@ -79,7 +79,7 @@ def run_plan(config):
     if not config.plan:
         return print(report.report(plan_lib.FoundRuns(config.model_dir)))
     plan = plan_lib.Plan(config.plan, config.model_dir)
-    config_lib.check_plan(plan)
+    config_lib.check_plan(plan, to_run=config.mode == "sweep")
     if config.mode == "report":
         return print(report.report(plan))
     data = [f"--data_dir={config.data_dir}"] if config.data_dir else []

@@ -424,8 +424,12 @@ def parse(arguments, settings_of=None):
     return from_flags(values, settings_of)
 
 
-def check_plan(plan):
+def check_plan(plan, to_run=True):
     """Parses the flags of every run of a `bbn_tf.plan.Plan`, so that no mistake shows after hours.
+
+    Args:
+        plan: `bbn_tf.plan.Plan`.
+        to_run: whether its runs are to go on, or only to be read.
 
     Raises:
         UserError: see `Config`; names the row.
@@ -439,7 +443,8 @@ def check_plan(plan):
         if config.mode not in ("train", "probe"):
             raise UserError(f"--plan={plan.path}: {run.row}, {run.column}: --mode={config.mode} is no run")
         settings[str(run.folder)] = config.settings()
-        RunFolder(run.folder).check(config.settings(), overwrite=False)
+        ignore = () if to_run else ("from_run",)  # a folder may have been moved since
+        RunFolder(run.folder).check(config.settings(), overwrite=False, ignore=ignore)
 
 
 def from_flags(values, settings_of=None):

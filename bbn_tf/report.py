@@ -83,8 +83,9 @@ def report(plan):
     for run, metrics in runs.items():
         cells[run.row, run.column].append(metrics)
     write_csv(plan.folder / "results.csv", runs)
-    pictures = [(picture, draw(plan, picture, cells, number)) for number, picture in enumerate(plan.pictures, 1)]
-    text = markdown(plan, cells, [(picture["title"], path.name) for picture, path in pictures if path is not None])
+    text = markdown(
+        plan, cells, [draw(plan, picture, cells, number) for number, picture in enumerate(plan.pictures, 1)]
+    )
     with atomic_path(plan.folder / "results.md") as temporary:
         temporary.write_text(text)
     print(f"{plan.folder}: {len(runs)} of {len(plan.runs())} runs are finished; results.md, results.csv and pictures")
@@ -113,7 +114,7 @@ def markdown(plan, cells, pictures=()):
     Args:
         plan: `bbn_tf.plan.Plan`.
         cells: dict (row, column) -> list of metrics, one a seed; empty ones stay empty in the table.
-        pictures: list of (title, file name).
+        pictures: list of texts.
     """
     parts = [f"# {plan.title}", EXPLANATION]
     parts.append(error_table(plan, cells))
@@ -121,8 +122,7 @@ def markdown(plan, cells, pictures=()):
         rows = {row: cells[row, column] for row in plan.rows if cells.get((row, column))}
         if rows:
             parts += [f"## {column}", group_table(rows)]
-    parts += [f"![{title}]({name})" for title, name in pictures]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, *filter(None, pictures)]) + "\n"
 
 
 def error_table(plan, cells):
@@ -156,10 +156,10 @@ def group_table(rows):
     return _markdown_table(lines)
 
 
-def spread(values):
+def spread(values, digits=2):
     """ "mean ± sample standard deviation", of a single value only it."""
-    mean = f"{statistics.fmean(values):.2f}"
-    return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean
+    mean = f"{statistics.fmean(values):.{digits}f}"
+    return f"{mean} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else mean
 
 
 def _markdown_table(lines):
@@ -168,17 +168,49 @@ def _markdown_table(lines):
 
 
 def draw(plan, picture, cells, number):
-    """Draws one of the plan's pictures; returns its path, None if no finished run has what it shows."""
+    """Draws one of the plan's pictures; returns the Markdown that shows it and what of it can be read as a table.
+
+    Empty if no finished run has what it shows.
+    """
+    kind, title = picture["kind"], picture["title"]
     column = picture.get("column", next(iter(plan.columns)))
     names = plan_lib.picture_rows(picture) or list(plan.rows)
-    need = report_pictures.NEEDS.get(picture["kind"], "top1_error")  # a plain model has no error by alpha
+    need = report_pictures.NEEDS.get(kind, "top1_error")  # a plain model has no error by alpha
     rows = {row: [run for run in cells.get((row, column), []) if need in run] for row in names}
     rows = {row: runs for row, runs in rows.items() if runs}
     if not rows:
-        return None
-    path = plan.folder / f"{number}_{picture['kind']}.png"
-    options = {key: value for key, value in picture.items() if key not in ("kind", "rows", "column")}
-    if picture["kind"] == "errors":
-        options["paper"] = {row: plan.rows[row].get("paper", {}).get(column) for row in rows}
-    report_pictures.save(picture["kind"], rows, path, **options)
-    return path
+        return ""
+    options = {key: value for key, value in picture.items() if key in ("across", "down")}
+    paper = {"paper": {row: plan.rows[row].get("paper", {}).get(column) for row in rows}} if kind == "errors" else {}
+    path = plan.folder / f"{number}_{kind}.png"
+    report_pictures.save(kind, rows, path, title, **options, **paper)
+    table_of = {"grid": grid_table, "norms": norms_table, "error_by_alpha": alpha_table}.get(kind)
+    parts = [f"## {title}", f"![{title}]({path.name})", *([table_of(rows, **options)] if table_of else [])]
+    return "\n\n".join(parts)
+
+
+def grid_table(rows, across, down):
+    """Markdown table of Figure 2: the representation by column, the classifier by line."""
+    lines = [["classifier", *(f"{name} features" for name in across)]]
+    for line in down:
+        runs = (rows.get(plan_lib.GRID_ROW.format(name, line), []) for name in across)
+        lines.append([line, *(error_cell(metrics) for metrics in runs)])
+    return _markdown_table(lines)
+
+
+def norms_table(rows):
+    """Markdown table of Figure 4: mean and standard deviation over the classes, each with its spread over the seeds."""
+    lines = [["", "mean norm", "standard deviation σ over the classes"]]
+    for label, values in report_pictures.norms_by_classifier(rows).items():
+        lines.append([label, spread(values.mean(axis=1), 3), spread(values.std(axis=1), 3)])
+    return _markdown_table(lines)
+
+
+def alpha_table(rows):
+    """Markdown table of the error by alpha, 0 the re-balancing and 1 the conventional branch alone."""
+    lines = [["alpha", *next(iter(rows.values()))[0]["error_by_alpha"]]]
+    for label, metrics in rows.items():
+        lines.append(
+            [label, *(spread(v) for v in zip(*(one["error_by_alpha"].values() for one in metrics), strict=True))]
+        )
+    return _markdown_table(lines)

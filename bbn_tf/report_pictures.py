@@ -67,18 +67,24 @@ def error_by_class(figure, rows):
 def norms(figure, rows):
     """l2 norm of each class's classifier weights (Figure 4); of a BBN both classifiers and their combination."""
     axes = figure.subplots()
+    lines, metrics = norms_by_classifier(rows), next(iter(rows.values()))[0]
+    order = pictures.head_to_tail(metrics["class_counts"])
+    for (label, values), (colour, marker) in zip(lines.items(), _styles(lines), strict=True):
+        deviation = np.mean(np.std(values, axis=1))
+        _line(axes, np.arange(len(order)), values[:, order], colour, marker, f"{label}: σ = {deviation:.3f}")
+    _class_axis(axes, metrics, order)
+    axes.set(ylabel="l2 norm of the class's weights", ylim=(0, None))
+    _finish(figure, axes)
+
+
+def norms_by_classifier(rows):
+    """dict label -> float [seeds, C]: a line for a plain model, three for a BBN."""
     lines = {}
     for label, runs in rows.items():
         for name in runs[0]["classifier_norms"]:
             shown = f"{label}, {pictures.CLASSIFIERS[name]}" if name != "plain" else label
             lines[shown] = np.array([run["classifier_norms"][name] for run in runs])
-    order = pictures.head_to_tail(runs[0]["class_counts"])
-    for (label, values), (colour, marker) in zip(lines.items(), _styles(lines), strict=True):
-        deviation = np.mean(np.std(values, axis=1))
-        _line(axes, np.arange(len(order)), values[:, order], colour, marker, f"{label}: σ = {deviation:.3f}")
-    _class_axis(axes, runs[0], order)
-    axes.set(ylabel="l2 norm of the class's weights", ylim=(0, None))
-    _finish(figure, axes)
+    return lines
 
 
 def error_by_alpha(figure, rows):

@@ -128,12 +128,13 @@ class RunFolder:
         finally:
             os.close(descriptor)
 
-    def check(self, settings, overwrite):
+    def check(self, settings, overwrite, ignore=()):
         """Finds out, changing nothing, whether a run with `settings` may use the folder.
 
         Args:
             settings: dict flag name -> text.
             overwrite: whether an earlier run may be deleted.
+            ignore: names of settings that may differ.
 
         Raises:
             UserError: not a run's folder, or of a run with other settings.
@@ -146,7 +147,7 @@ class RunFolder:
             )
         there = self.read_settings()
         if not overwrite:
-            self._refuse_other_settings(there, settings)
+            self._refuse_other_settings(there, settings, ignore)
 
     def prepare(self, settings, overwrite):
         """Makes the folder this run's: `check`s it, deletes an earlier run if `overwrite`, writes flags.txt."""
@@ -171,8 +172,8 @@ class RunFolder:
         if self.exports.is_dir():
             print(f"note: {self.exports} still holds what was exported of the earlier run")
 
-    def _refuse_other_settings(self, there, settings):
-        for name in sorted(set(there) | set(settings)):
+    def _refuse_other_settings(self, there, settings, ignore):
+        for name in sorted((set(there) | set(settings)) - set(ignore)):
             if there.get(name) != settings.get(name):
                 raise UserError(
                     f"--model_dir={self.path}: holds a run with --{name}={there.get(name, '(default)')}, not "

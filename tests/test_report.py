@@ -131,3 +131,14 @@ def test_pictures_of_the_plan_that_have_runs(plan):
     text = report.report(plan)
     assert "![E](1_errors.png)" in text and text.count("![") == 1
     assert [path.name for path in plan.folder.glob("*.png")] == ["1_errors.png"]
+
+
+def test_tables_beside_pictures_by_hand():
+    rows = {"CE + CE": [{"top1_error": 30.0}, {"top1_error": 34.0}], "RW + RS": [{"top1_error": 20.0}]}
+    grid = lines_of(report.grid_table(rows, ["CE", "RW"], ["CE", "RS"]))
+    assert grid["classifier"] == ["CE features", "RW features"]
+    assert grid["CE"] == ["32.00 ± 2.83 (2)", ""] and grid["RS"] == ["", "20.00 (1)"]
+    norms = [{"classifier_norms": {"plain": [1.0, 3.0]}}, {"classifier_norms": {"plain": [2.0, 2.0]}}]
+    assert lines_of(report.norms_table({"CE": norms}))["CE"] == ["2.000 ± 0.000", "0.500 ± 0.707"]
+    by_alpha = [{"error_by_alpha": {"0.0": 60.0, "1.0": 40.0}}, {"error_by_alpha": {"0.0": 62.0, "1.0": 40.0}}]
+    assert lines_of(report.alpha_table({"BBN": by_alpha}))["BBN"] == ["61.00 ± 1.41", "40.00 ± 0.00"]
