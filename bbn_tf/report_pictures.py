@@ -22,7 +22,8 @@ def save(kind, rows, path, title, **options):
         **options: of the kind.
     """
     height = max(3.6, 1.4 + 0.3 * len(rows)) if kind == "errors" else 4.2
-    figure = Figure(figsize=(7.5, height), layout="constrained")
+    width = 5 if kind in ("grid", "reliability") else 7.5  # these are square
+    figure = Figure(figsize=(width, height), layout="constrained")
     KINDS[kind](figure, rows, **options)
     figure.axes[0].set_title(title)
     with atomic_path(path) as temporary:
@@ -112,7 +113,7 @@ def reliability(figure, rows):
         axes.plot(*places, color=colour, marker=marker, markersize=3, linewidth=1, label=f"{label}: ECE {ece:.1f} %")
         axes.scatter(*places, 300 * images[filled] / images.sum(), color=colour, marker=marker)
     axes.set(xlabel="confidence (%); the larger a mark, the more images", ylabel="accuracy (%)")
-    axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
+    axes.set(xlim=(0, 102), ylim=(0, 102), aspect="equal")
     _finish(figure, axes)
 
 

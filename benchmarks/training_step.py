@@ -19,6 +19,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BATCH, CLASSES, WARM_UP = 128, 10, 3
+ANSWER = "answer: "  # how lines begin that are for the process that asks
 
 
 def arguments():
@@ -53,8 +54,8 @@ def keras_step(options):
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.alpha.assign(0.75)
     batches = iter(tf.data.Dataset.from_tensors(batch()).cache().repeat())
-    train = model.make_train_function()
-    return lambda: float(train(batches)["loss"])
+    model.make_train_function()
+    return lambda: float(model.train_function(batches)["loss"])
 
 
 def published_step(options, channels_last=False):
@@ -101,12 +102,12 @@ def work(options):
     step = CONTENDERS[options.contender](options)
     for _ in range(WARM_UP):
         step()
-    print("ready", flush=True)
+    print(f"{ANSWER}ready", flush=True)
     for _ in sys.stdin:
         start = time.perf_counter()
         for _ in range(options.steps):
             step()
-        print((time.perf_counter() - start) / options.steps, flush=True)
+        print(f"{ANSWER}{(time.perf_counter() - start) / options.steps}", flush=True)
 
 
 def start(name, options):
@@ -118,10 +119,10 @@ def start(name, options):
 
 
 def answer(process):
-    line = process.stdout.readline()
-    if not line:
-        sys.exit(f"{process.args[2]} ended; run it alone to see why: {' '.join(process.args)}")
-    return line.strip()
+    for line in process.stdout:
+        if line.startswith(ANSWER):  # the published code prints, too
+            return line.removeprefix(ANSWER).strip()
+    sys.exit(f"{process.args[2]} ended; run it alone to see why: {' '.join(process.args)}")
 
 
 def main():
