@@ -22,7 +22,7 @@ def describe(config):
     All image files are read and decoded in full; damaged ones count as absent.
 
     Args:
-        config: `bbn_tf.config.Config`.
+        config: `bbn_tf.settings.Config`.
 
     Raises:
         UserError: before any work if the output can't be written; or the data can't be used at all.

@@ -85,7 +85,7 @@ def export(config):
     """Writes the trained model of `config.model_dir` in every one of `config.export_formats`.
 
     Args:
-        config: `bbn_tf.config.Config` of a finished run.
+        config: `bbn_tf.settings.Config` of a finished run.
 
     Returns:
         list of the folders written, with one number in common.

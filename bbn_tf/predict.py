@@ -26,7 +26,7 @@ def predict(config):
     `probability_2` and so on, and `error`, empty unless the file can't be read.
 
     Args:
-        config: `bbn_tf.config.Config`, of a run or of an exported model.
+        config: `bbn_tf.settings.Config`, of a run or of an exported model.
 
     Raises:
         UserError: before the model is loaded if there are no images or the output can't be written; at the

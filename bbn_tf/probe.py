@@ -34,7 +34,7 @@ class SecondStage:
     Args:
         model: `BBN` or the plain model, trained.
         dataset: `ImageDataset`, not necessarily the one it was trained on.
-        classifier: one of `config.CLASSIFIERS`.
+        classifier: one of `settings.CLASSIFIERS`.
         branch: BBN only, a name of `BRANCH_ALPHAS`.
         tau, logit_adjustment: of the classifiers of these names.
 

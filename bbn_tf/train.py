@@ -25,17 +25,17 @@ from bbn_tf import (
     probe,
     tensorboard,
 )
-from bbn_tf.config import DEPENDENT
 from bbn_tf.cross_entropy import AdjustedCrossEntropy
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import RunFolder, atomic_path, check_whole, write_json
+from bbn_tf.settings import DEPENDENT
 
 
 def train_and_evaluate(config):
     """Trains what `config` describes, or goes on with it, and evaluates it.
 
     Args:
-        config: `bbn_tf.config.Config`.
+        config: `bbn_tf.settings.Config`.
 
     Returns:
         dict, the content of metrics.json.

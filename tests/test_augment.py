@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from bbn_tf import augment, config, input_pipeline
+from bbn_tf import augment, input_pipeline, settings
 from bbn_tf.augment import AUGMENTATIONS, CIFAR10_POLICY, RANDAUGMENT
 from bbn_tf.crops import CROPS
 from bbn_tf.datasets import ImageDataset
@@ -16,8 +16,8 @@ DRAWING = [name for name in AUGMENTATIONS if name != "none"]
 
 
 def test_the_flag_offers_all_of_them():
-    assert tuple(AUGMENTATIONS) == config.AUGMENTATIONS
-    assert set(CROPS) == set(config.FILE_AUGMENTATIONS)
+    assert tuple(AUGMENTATIONS) == settings.AUGMENTATIONS
+    assert set(CROPS) == set(settings.FILE_AUGMENTATIONS)
 
 
 def noise(count, side=32):

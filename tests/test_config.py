@@ -3,9 +3,9 @@ import re
 
 import pytest
 
-from bbn_tf.config import Config
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import RunFolder
+from bbn_tf.settings import Config
 from tests.in_process import parse
 
 FLAG_FILES = sorted((pathlib.Path(__file__).parents[1] / "flags").glob("*.flags"))

@@ -8,7 +8,7 @@ from bbn_tf.errors import UserError
 
 @pytest.fixture(scope="module")
 def bbn_and_digits():
-    from bbn_tf.config import Config
+    from bbn_tf.settings import Config
 
     keras.utils.set_random_seed(0)
     model = models.build_bbn("resnet8", (32, 32, 3), 10)

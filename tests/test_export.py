@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bbn_tf import config as config_lib
 from bbn_tf import export, models, readers, train
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import RunFolder, read_export_facts
+from bbn_tf.settings import EXPORT_FORMATS
 from tests.in_process import parse
 
 RNG = np.random.default_rng(0)
@@ -213,7 +213,7 @@ def test_what_is_recorded_with_it(exported):
 
 
 def test_every_format_has_its_writer():
-    assert set(export.WRITERS) == set(config_lib.EXPORT_FORMATS)
+    assert set(export.WRITERS) == set(EXPORT_FORMATS)
 
 
 def run_litert(path, images):
@@ -259,7 +259,7 @@ def fake_writer(config, model, facts, folder):
 
 
 def test_each_export_takes_the_next_number_and_leaves_the_others(copied_run, monkeypatch):
-    monkeypatch.setattr(export, "WRITERS", dict.fromkeys(config_lib.EXPORT_FORMATS, fake_writer))
+    monkeypatch.setattr(export, "WRITERS", dict.fromkeys(EXPORT_FORMATS, fake_writer))
     exports = pathlib.Path(copied_run.model_dir) / "export"
     (exports / "7").mkdir(parents=True)
     (exports / ".tmp-99").mkdir()

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from bbn_tf import init_from, models, train
-from bbn_tf.config import Config
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import RunFolder
+from bbn_tf.settings import Config
 from tests import numpy_resnet
 from tests.in_process import parse, run
 from tests.test_fuzz import damaged, digest

@@ -226,7 +226,7 @@ def test_deferred_sampler_begins_at_its_epoch(initial_epoch):
 
 
 def train_config():
-    from bbn_tf.config import Config
+    from bbn_tf.settings import Config
 
     return Config(model="plain", sampler="balanced")
 

@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 
 from bbn_tf import export, predict, train
-from bbn_tf.config import Config
 from bbn_tf.errors import UserError
 from bbn_tf.run_folder import EXPORT_FACTS, RunFolder
+from bbn_tf.settings import Config
 from tests.in_process import parse
 
 RNG = np.random.default_rng(0)

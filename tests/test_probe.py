@@ -48,7 +48,7 @@ def test_tau_normalised_by_hand():
 
 @pytest.fixture(scope="module")
 def digits():
-    from bbn_tf.config import Config
+    from bbn_tf.settings import Config
 
     return train.load_dataset(Config())
 

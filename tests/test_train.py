@@ -33,7 +33,7 @@ def weights(config):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """One run of three epochs, looked at by several tests: (config, metrics)."""
-    from bbn_tf.config import Config
+    from bbn_tf.settings import Config
 
     config = Config(
         backbone="resnet8", epochs=3, lr_milestones=(2,), lr_factor=0.1, warmup_epochs=1, global_batch_size=32,
