@@ -242,7 +242,7 @@ def test_other_formats_answer_alike(name, file, run, kind, finished_run, exporte
         pytest.importorskip("tf2onnx")
     config, folder = exported(kind)
     model, facts = train.load_model(RunFolder(config.model_dir)), read_export_facts(folder)
-    export.WRITERS[name](config, model, facts, tmp_path)
+    export.WRITERS[name](model, facts, tmp_path)
     signature = tf.saved_model.load(folder).signatures["serving_default"]
     for count in (1, 5):
         output = run(tmp_path / file, IMAGES[:count])
@@ -254,7 +254,7 @@ def test_other_formats_answer_alike(name, file, run, kind, finished_run, exporte
     assert json.loads((tmp_path / "run.json").read_text()) == facts
 
 
-def fake_writer(config, model, facts, folder):
+def fake_writer(model, facts, folder):
     (folder / "file").write_text("x")
 
 
@@ -273,8 +273,8 @@ def test_each_export_takes_the_next_number_and_leaves_the_others(copied_run, mon
 
 
 def test_nothing_is_published_by_half(copied_run, monkeypatch):
-    def breaks(config, model, facts, folder):
-        fake_writer(config, model, facts, folder)
+    def breaks(model, facts, folder):
+        fake_writer(model, facts, folder)
         assert not [path for path in folder.parents[1].iterdir() if not path.name.startswith(".")]
         raise ZeroDivisionError
 
