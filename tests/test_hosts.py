@@ -23,12 +23,13 @@ from tests.test_resume import wait_for
 ROOT = pathlib.Path(__file__).parents[1]
 COMMAND = (
     sys.executable, ROOT / "main.py", "--backbone=resnet8", "--epochs=2", "--lr_milestones=", "--warmup_epochs=0",
-    "--global_batch_size=64", "--learning_rate=0.01", "--eval_every=0",
+    "--global_batch_size=64", "--learning_rate=0.01", "--eval_every=0", "--validation_fraction=0.2",
 )  # fmt: skip
 ENVIRONMENT = {
     "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu",
-    # Half the time goes into compiling.
+    # Compiled fast, and once for the processes that come later.
     "XLA_FLAGS": "--xla_force_host_platform_device_count=1 --xla_backend_optimization_level=0",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
 }  # fmt: skip
 needs_jax = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed")
 
@@ -42,7 +43,8 @@ def start(folder, num_hosts=1):
         hosts = [f"--coordinator=127.0.0.1:{port}", f"--num_hosts={num_hosts}", f"--host_index={host}"]
         processes.append(subprocess.Popen(
             [*COMMAND, f"--model_dir={folder / str(host)}", *(hosts if num_hosts > 1 else [])], text=True, cwd=ROOT,
-            env={**os.environ, **ENVIRONMENT}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**os.environ, **ENVIRONMENT, "JAX_COMPILATION_CACHE_DIR": str(folder.parent / "compiled")},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         ))  # fmt: skip
     return processes
 
@@ -67,35 +69,25 @@ def one_process(tmp_path_factory):
     return losses(folder), RunFolder(folder / "0").read_metrics()
 
 
-def assert_same_training(folder, one_process):
-    np.testing.assert_allclose(losses(folder), one_process[0], rtol=1e-4)
-    figures = RunFolder(folder / "0").read_metrics()
-    assert figures["top1_error"] == pytest.approx(one_process[1]["top1_error"], abs=0.5)  # 3 of 600 images
-    assert [path.name for path in folder.iterdir()] == ["0"]  # the others wrote nothing
-
-
 @needs_jax
-def test_four_hosts_train_what_one_process_does(one_process, tmp_path):
-    stdout, _ = finish(start(tmp_path, 4))
-    assert_same_training(tmp_path, one_process)
-    assert ["error %" in text for text in stdout] == [True, False, False, False]
-
-
-@needs_jax
-def test_a_lost_host_ends_the_other_and_a_restart_goes_on(one_process, tmp_path):
-    processes = start(tmp_path, 2)
+def test_four_hosts_of_which_one_is_lost_and_two_that_go_on_train_what_one_process_does(one_process, tmp_path):
+    processes = start(tmp_path, 4)
     assert wait_for(processes[0], (tmp_path / "0" / "checkpoint" / "epoch-0001.npz").exists)
-    processes[1].kill()
+    processes[3].kill()
     lost = time.monotonic()
     written = [process.communicate(timeout=60)[1] for process in processes]
     assert time.monotonic() - lost < 60
-    assert processes[1].returncode == -signal.SIGKILL and processes[0].returncode not in (0, -signal.SIGKILL)
-    for host, text in enumerate(written):
+    for host, (process, text) in enumerate(zip(processes, written, strict=True)):
         last = text.splitlines()[-1]
         assert last.startswith(f"error: --host_index={host}: ") and "another host was lost; start the same" in last
+        assert process.returncode == -signal.SIGKILL if host == 3 else process.returncode in (1, -signal.SIGABRT)
     stdout, _ = finish(start(tmp_path, 2))
     assert ["epochs 2 to 2" in text for text in stdout] == [True, True]
-    assert_same_training(tmp_path, one_process)
+    assert ["error %" in text for text in stdout] == [True, False]
+    np.testing.assert_allclose(losses(tmp_path), one_process[0], rtol=1e-4)
+    figures = RunFolder(tmp_path / "0").read_metrics()
+    assert figures["top1_error"] == pytest.approx(one_process[1]["top1_error"], abs=2)  # of 62 images one
+    assert [path.name for path in tmp_path.iterdir()] == ["0"]  # the others wrote nothing
 
 
 def batches_of(dataset, share):
