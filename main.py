@@ -10,6 +10,7 @@ import sys
 from absl import app, flags, logging
 
 from bbn_tf import config as config_lib
+from bbn_tf import hosts
 from bbn_tf import plan as plan_lib
 from bbn_tf.errors import UserError
 
@@ -55,11 +56,18 @@ def run(config):
         raise UserError(f"KERAS_BACKEND={backend}: must be tensorflow or jax")
     if config.mode in config_lib.PLAN_MODES:
         return run_plan(config)
+    with hosts.ending_together(config):
+        run_mode(config)
+
+
+def run_mode(config):
     logging.set_verbosity(logging.WARNING)  # TensorFlow's and TFDS's notes of what they do go through absl
     from bbn_tf import describe, export, predict, report, train  # only now: TensorFlow takes seconds to import
 
     if config.mode in ("train", "probe"):
-        report.print_figures(train.train_and_evaluate(config))
+        figures = train.train_and_evaluate(config)
+        if figures is not None:
+            report.print_figures(figures)
     elif config.mode == "evaluate":
         report.print_figures(train.evaluate_saved(config))
     elif config.mode == "compare":

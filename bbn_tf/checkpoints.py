@@ -9,22 +9,31 @@ import numpy as np
 
 def save(model, path):
     """Writes weights and optimizer state of a compiled model, whose optimizer has been built, to `path`."""
-    np.savez(path, **{name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model).items()})
+    np.savez(path, **arrays_of(model))
 
 
-def load(model, path):
-    """Assigns what `save` has written of a model of the same build.
+def read(model, path):
+    """dict name -> array, what `save` has written of a model of the same build.
 
     Raises:
-        ValueError: it was another model.  Nothing has been assigned then.
+        ValueError: it was another model.
     """
-    variables = _variables(model)
     with np.load(path) as file:
         arrays = dict(file)
-    if {n: a.shape for n, a in arrays.items()} != {n: tuple(v.shape) for n, v in variables.items()}:
+    if {n: a.shape for n, a in arrays.items()} != {n: tuple(v.shape) for n, v in _variables(model).items()}:
         raise ValueError("holds other weights")
-    for name, variable in variables.items():
+    return arrays
+
+
+def assign(model, arrays):
+    """Gives a model what `read` has returned."""
+    for name, variable in _variables(model).items():
         variable.assign(arrays[name])
+
+
+def arrays_of(model):
+    """dict name -> array, as `read` returns it, of the model as it is."""
+    return {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model).items()}
 
 
 def _variables(model):

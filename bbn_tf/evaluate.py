@@ -5,7 +5,7 @@ import math
 import keras
 import numpy as np
 
-from bbn_tf import input_pipeline, metrics, models
+from bbn_tf import hosts, input_pipeline, metrics, models
 from bbn_tf.errors import UserError
 from bbn_tf.layers import EVAL_ALPHA
 
@@ -61,6 +61,26 @@ class Evaluator:
             figures["error_by_alpha"] = by_alpha
             figures |= {"conventional_error": by_alpha[CONVENTIONAL], "rebalancing_error": by_alpha[REBALANCING]}
         return figures
+
+
+class LocalEvaluator(Evaluator):
+    """The same by every host alone, of a model that is distributed over all: none has to wait for another.
+
+    Args:
+        model: the distributed model.
+        copy: one of the same build, made in `hosts.alone`.
+        dataset: as above.
+    """
+
+    def __init__(self, model, copy, dataset):
+        with hosts.alone():
+            super().__init__(copy, dataset)
+        self.distributed = model
+
+    def __call__(self):
+        with hosts.alone():
+            self.model.set_weights(self.distributed.get_weights())
+            return super().__call__()
 
 
 def batches_of(dataset, part):

@@ -60,7 +60,15 @@ def resampled_indices(labels, class_probs, batch_size, *, seed, epoch):
     return tf.data.Dataset.counter().map(block).rebatch(batch_size, drop_remainder=True)
 
 
-def training_batches(dataset, batch_size, *, sampler, paired, augment, seed, initial_epoch, epochs, deferred_epoch=0):
+def share_of(size, share):
+    """slice: the part of a batch of `size` that host `share[0]` of `share[1]` has; contiguous, in the hosts' order."""
+    host, hosts = share
+    return slice(size // hosts * host, size // hosts * (host + 1))
+
+
+def training_batches(
+    dataset, batch_size, *, sampler, paired, augment, seed, initial_epoch, epochs, deferred_epoch=0, share=(0, 1)
+):
     """The batches of the epochs `initial_epoch` to `epochs` - 1, one after the other.
 
     Args:
@@ -72,16 +80,20 @@ def training_batches(dataset, batch_size, *, sampler, paired, augment, seed, ini
         seed: of every draw.
         initial_epoch, epochs: ints.
         deferred_epoch: epoch from which on `sampler` acts; uniform before.
+        share: (host, number of hosts K, which divides B): only this host's part of every batch is returned, as one
+            host would have drawn it. Files of other parts are not read; of images in memory the whole batch is
+            augmented first, since there a draw depends on the place in the batch.
 
     Returns:
-        Dataset of ((x_c, x_r), (y_c, y_r)) if `paired`, else (x, y); x float32 [B, H, W, 3], y int64 [B];
-        N // B elements an epoch.
+        Dataset of ((x_c, x_r), (y_c, y_r)) if `paired`, else (x, y); x float32 [B, H, W, 3], y int64 [B] (with a
+        share B/K of each); N // B elements an epoch.
     """
     num_examples = len(dataset.train_labels)
     steps = num_examples // batch_size
     class_probs = samplers.SAMPLERS[sampler](dataset.class_counts)
     read_images = dataset.reader("train", augment)
     labels = tf.constant(dataset.train_labels, tf.int64)
+    own = share_of(batch_size, share)
 
     def epoch_indices(epoch, sampler):
         uniform = uniform_indices(num_examples, batch_size, seed=seed, epoch=epoch)
@@ -108,10 +120,12 @@ def training_batches(dataset, batch_size, *, sampler, paired, augment, seed, ini
     batches = indices_of(initial_epoch, change, "uniform").concatenate(indices_of(change, epochs, sampler))
     batches = batches.map(with_keys)
     if dataset.one_by_one:  # decoding is spread over the cores image by image, and no more are held than that takes
-        batches = batches.flat_map(_one_by_one)
+        batches = batches.flat_map(lambda indices, keys: _one_by_one(indices, keys, own))
     batches = batches.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     if dataset.one_by_one:
-        batches = batches.batch(batch_size, drop_remainder=True)
+        batches = batches.batch(own.stop - own.start, drop_remainder=True)
+    elif share[1] > 1:
+        batches = batches.map(lambda *pair: tf.nest.map_structure(lambda whole: whole[own], pair))
     return _on_one_host(batches.prefetch(tf.data.AUTOTUNE))
 
 
@@ -143,10 +157,10 @@ def ordered_batches(dataset, part, batch_size):
     return _on_one_host(batches.prefetch(tf.data.AUTOTUNE))
 
 
-def _one_by_one(indices, keys):
-    """The images of a batch as elements of their own, each stream's with a key of its own."""
-    split = tuple(tf.random.split(key, chosen.shape[0]) for chosen, key in zip(indices, keys, strict=True))
-    return tf.data.Dataset.from_tensor_slices((indices, split))
+def _one_by_one(indices, keys, own):
+    """The slice `own` of a batch, its images as elements of their own, each stream's with a key of its own."""
+    split = tuple(tf.random.split(key, chosen.shape[0])[own] for chosen, key in zip(indices, keys, strict=True))
+    return tf.data.Dataset.from_tensor_slices((tuple(chosen[own] for chosen in indices), split))
 
 
 def _key(seed, epoch, stream):

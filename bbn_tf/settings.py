@@ -19,7 +19,7 @@ EXPORT_FORMATS = ("saved_model", "litert", "onnx")
 # May differ when a run goes on.
 NOT_SETTINGS = {
     "mode", "model_dir", "overwrite", "data_dir", "num_devices", "profile_steps", "images", "output", "export_formats",
-    "plan", "jobs",
+    "plan", "jobs", "coordinator", "num_hosts", "host_index",
 }  # fmt: skip
 LONG_TAIL = {"imbalance_factor": 50.0, "imbalance_profile": "exp", "imbalance_seed": 0}
 FILES = {"image_size": 224, "skip_unreadable": False}
@@ -45,6 +45,9 @@ ONLY_IN = {  # flag -> the modes in which it means anything; flags not listed: i
     "data_dir": ("train", "evaluate", "compare", "probe", "sweep", "describe"),
     "num_devices": ("train", "evaluate", "compare", "probe"),
     "profile_steps": ("train", "compare", "probe"),
+    "coordinator": ("train",),
+    "num_hosts": ("train",),
+    "host_index": ("train",),
     "from_run": ("probe",),
     "branch": ("probe",),
     "classifier": ("probe",),
@@ -183,6 +186,10 @@ class Config:
     deterministic: bool = _setting(False, "Slower operations whose results do not depend on timing.")
     eval_every: int = _setting(10, "Evaluate every so many epochs, and after the last; 0: after the last only.")
     num_devices: int = _setting(0, "How many GPUs (without any: CPU devices) to use; 0 for all that are visible.")
+    coordinator: str | None = _setting(None, "HOST:PORT of host 0, for a training on several hosts with "
+                                       "KERAS_BACKEND=jax, where the same command runs on each.")  # fmt: skip
+    num_hosts: int | None = _setting(None, "How many hosts, at least 2; all devices of each are used.")
+    host_index: int | None = _setting(None, "Which of them this is, from 0; host 0 writes all files.")
     profile_steps: tuple[int, ...] = _setting((), "START,STOP: write a trace of these steps (from 1, over the whole "
                                               "run) for TensorBoard; empty for none.")  # fmt: skip
 
@@ -200,6 +207,7 @@ class Config:
         self._check_ranges()
         self._check_method()
         self._check_data()
+        self._check_hosts()
         if self.output is None:
             object.__setattr__(self, "output", OUTPUTS.get(self.mode))
         if self.model_dir is None and self.mode == "report" and not self.plan:
@@ -287,6 +295,27 @@ class Config:
         self.require("image_size", size, "must be from 8 to 4096")
         inside = self.test_fraction is None or 0 < self.test_fraction < 1
         self.require("test_fraction", inside, "must be above 0 and below 1")
+
+    def _check_hosts(self):
+        together = ("coordinator", "num_hosts", "host_index")
+        given = [name for name in together if getattr(self, name) is not None]
+        if not given:
+            return
+        for name in together:
+            self.require(given[0], name in given, f"needs --{name} too")
+        if os.environ.get("KERAS_BACKEND") != "jax":
+            raise UserError(
+                f"--num_hosts={self.num_hosts}: Keras can't train on several hosts with its TensorFlow backend; set "
+                "KERAS_BACKEND=jax, or leave out --coordinator, --num_hosts and --host_index"
+            )
+        host, _, port = self.coordinator.rpartition(":")
+        self.require("coordinator", host and port.isdecimal() and 0 < int(port) < 2**16, "must be HOST:PORT of host 0")
+        self.require("num_hosts", self.num_hosts >= 2, "must be at least 2")
+        inside = 0 <= self.host_index < self.num_hosts
+        self.require("host_index", inside, f"must be at least 0 and below --num_hosts={self.num_hosts}")
+        divisible = self.global_batch_size % self.num_hosts == 0
+        self.require("global_batch_size", divisible, f"must be divisible by --num_hosts={self.num_hosts}")
+        self.require("num_devices", self.num_devices == 0, "has no meaning with --num_hosts, which use all of theirs")
 
     def _check_files(self):
         if self.mode == "sweep" and not self.plan:

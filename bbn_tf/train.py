@@ -16,6 +16,7 @@ from bbn_tf import (
     datasets,
     evaluate,
     file_checks,
+    hosts,
     init_from,
     input_pipeline,
     losses,
@@ -38,7 +39,7 @@ def train_and_evaluate(config):
         config: `bbn_tf.settings.Config`.
 
     Returns:
-        dict, the content of metrics.json.
+        dict, the content of metrics.json; None on hosts but the first.
 
     Raises:
         UserError: before any work if the settings, data or folder do not fit; while training if the loss
@@ -58,12 +59,17 @@ def train_and_evaluate(config):
         raise UserError(f"--profile_steps={shown}: must end by {steps * config.epochs}, the run's last step")
     with strategy.scope():
         stage = load_second_stage(config, dataset)
+    if config.num_hosts:
+        hosts.check_same(config, dataset)
     run = RunFolder(config.model_dir)
     if config.init_from and (config.overwrite or not run.checkpoint_files()):
         init_from.check(config.init_from, config.backbone)  # before an earlier run is deleted
-    with run.locked():
-        run.prepare(config.settings(), config.overwrite)
-        if (figures := run.read_metrics()) is not None and run.model_file.is_file():
+    with contextlib.nullcontext() if config.host_index else run.locked():
+        figures = None
+        if not config.host_index:
+            run.prepare(config.settings(), config.overwrite)
+            figures = run.read_metrics() if run.model_file.is_file() else None
+        if hosts.from_first(figures is not None):
             print(f"{run.path}: already finished; --overwrite trains it anew")
             return figures
         with file_checks.naming_damaged(dataset.files):
@@ -82,14 +88,15 @@ def _train(config, run, dataset, stage, strategy, start):
     with strategy.scope():
         model = stage.head() if stage else build_model(config, dataset)
         model.compile(build_optimizer(config), build_loss(config, dataset))
-        evaluator = evaluate.Evaluator(model, dataset)
-        initial_epoch = restore(model, run)
+        evaluator = build_evaluator(config, model, dataset)
+        initial_epoch = restore(model, None if config.host_index else run)
         if config.init_from and not initial_epoch:
             init_from.load(config.init_from, config.backbone, model)
     epochs = (
         f"{steps} steps an epoch, epochs {initial_epoch + 1} to {config.epochs}" if config.epochs else "no training"
     )
-    print(f"{run.path}: {what}, {len(dataset.train_labels)} training images of {dataset.num_classes} classes, {epochs}")
+    where = f"host {config.host_index}" if config.host_index else run.path
+    print(f"{where}: {what}, {len(dataset.train_labels)} training images of {dataset.num_classes} classes, {epochs}")
     if initial_epoch < config.epochs:
         model.fit(
             training_batches(config, dataset, initial_epoch),
@@ -98,14 +105,17 @@ def _train(config, run, dataset, stage, strategy, start):
             steps_per_epoch=steps,
             shuffle=False,
             callbacks=build_callbacks(config, run, dataset, evaluator),
-            verbose=1 if sys.stdout.isatty() else 2,
+            verbose=0 if config.host_index else 1 if sys.stdout.isatty() else 2,
         )
     figures = evaluator()
+    if config.host_index:
+        return None
+    model = evaluator.model  # of several hosts this one's copy, as Keras saves no distributed one without the others
     if stage is not None:
         with strategy.scope():
             model = stage.whole(model)
         figures["classifier_norms"] = evaluate.classifier_norms(model)
-    with atomic_path(run.model_file) as temporary:
+    with hosts.alone(), atomic_path(run.model_file) as temporary:
         model.save(temporary)
     return write_metrics(config, run, dataset, figures, time.perf_counter() - start)
 
@@ -158,12 +168,15 @@ class _OneDevice:
 
 
 def distribution(config):
-    """MirroredStrategy over all visible GPUs, or without any the CPU; on JAX the default device.
+    """MirroredStrategy over all visible GPUs, or without any the CPU; on JAX the default device, or those of
+    all hosts.
 
     Returns an object with `scope()`.
     """
     if keras.backend.backend() != "tensorflow":
         tf.config.set_visible_devices([], "GPU")  # TensorFlow only feeds the data
+        if config.num_hosts:
+            hosts.join(config)
         for name, used in (("sync_batch_norm", config.sync_batch_norm), ("num_devices", config.num_devices > 1)):
             if used:
                 raise UserError(
@@ -213,6 +226,7 @@ def training_batches(config, dataset, initial_epoch):
         seed=config.seed,
         initial_epoch=initial_epoch,
         epochs=config.epochs,
+        share=(config.host_index or 0, config.num_hosts or 1),
     )
     return input_pipeline.interleaved(batches) if config.mixup_sampler else batches
 
@@ -228,6 +242,14 @@ def build_model(config, dataset):
         options |= {"cosine_scale": config.ldam_scale, "mixup": config.mixup != "none"}
     build = {"bbn": models.build_bbn, "plain": models.build_plain}[config.model]
     return build(config.backbone, dataset.input_shape, dataset.num_classes, **options)
+
+
+def build_evaluator(config, model, dataset):
+    if not config.num_hosts:
+        return evaluate.Evaluator(model, dataset)
+    with hosts.alone():
+        copy = build_model(config, dataset)
+    return evaluate.LocalEvaluator(model, copy, dataset)
 
 
 def build_loss(config, dataset):
@@ -277,9 +299,10 @@ def build_callbacks(config, run, dataset, evaluator):
         scheduled.append(callbacks.DeferClassWeights(weights, config.deferred_epoch))
     if config.mixup != "none":
         scheduled.append(callbacks.DrawMixup(config.mixup_concentration, config.mixup == "manifold", config.seed))
-    return scheduled + [
-        callbacks.StopOnNonFiniteLoss(),
-        callbacks.Evaluate(evaluator, config.eval_every),
+    looking = [*scheduled, callbacks.StopOnNonFiniteLoss(), callbacks.Evaluate(evaluator, config.eval_every)]
+    if config.host_index:  # host 0 writes
+        return looking
+    return looking + [
         callbacks.WriteHistory(run, columns),
         *build_tensorboard(config, run, evaluator),
         callbacks.Checkpoint(run),  # last, so that what a checkpoint stands for is written
@@ -306,18 +329,31 @@ def build_tensorboard(config, run, evaluator):
 
 
 def restore(model, run):
-    """Loads the newest checkpoint that can be read; returns the number of epochs it has behind it."""
+    """Loads the newest checkpoint that can be read; returns the number of epochs it has behind it.
+
+    Args:
+        model: compiled.
+        run: `RunFolder`; None on hosts but the first, whose checkpoint all load.
+    """
     model.optimizer.build(model.trainable_variables)  # or its state would be left out of what is loaded
+    epochs_done, arrays = (0, None) if run is None else _newest_checkpoint(model, run)
+    epochs_done = int(hosts.from_first(epochs_done))
+    if epochs_done:
+        checkpoints.assign(model, hosts.from_first(arrays or checkpoints.arrays_of(model)))
+    return epochs_done
+
+
+def _newest_checkpoint(model, run):
+    """(epochs done, dict of arrays), (0, None) without one; moves damaged ones aside."""
     for epochs_done, path in run.checkpoint_files():
         try:
-            check_whole(path)  # first: a failure halfway would leave a mixture
-            checkpoints.load(model, path)
-            return epochs_done
+            check_whole(path)
+            return epochs_done, checkpoints.read(model, path)
         except Exception as error:  # whatever a damaged zip file makes NumPy raise
             aside = path.with_name(f"damaged-{path.name}")  # or it would count among the newest two
             os.replace(path, aside)
             print(f"{path}: damaged ({type(error).__name__}), now {aside.name}; going on without it", file=sys.stderr)
-    return 0
+    return 0, None
 
 
 def write_metrics(config, run, dataset, figures, seconds):

@@ -1,4 +1,4 @@
-"""Two logical CPU devices, so that MirroredStrategy is tested anywhere; set before TensorFlow starts."""
+"""Four logical CPU devices, so that MirroredStrategy is tested anywhere; set before TensorFlow starts."""
 
 import os
 
@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
 )
 
 

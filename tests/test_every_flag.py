@@ -69,7 +69,8 @@ CHANGES = {  # flag -> (what else must be set for it to mean anything, another v
 BEFORE = {}  # context -> what `trained_with` returned
 ELSEWHERE = {"mode": "test_main", "model_dir": "test_main", "overwrite": "test_resume", "data_dir": "test_datasets",
              "images": "test_predict", "output": "test_predict", "export_formats": "test_export",
-             "skip_unreadable": "test_image_folders", "plan": "test_sweep", "jobs": "test_sweep"}  # fmt: skip
+             "skip_unreadable": "test_image_folders", "plan": "test_sweep", "jobs": "test_sweep",
+             "coordinator": "test_hosts", "num_hosts": "test_hosts", "host_index": "test_hosts"}  # fmt: skip
 
 
 def digest(arrays):

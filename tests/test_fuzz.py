@@ -51,7 +51,7 @@ NUMBERS = ("imbalance_factor", "validation_fraction", "learning_rate", "lr_facto
            "epochs", "global_batch_size", "warmup_epochs", "eval_every", "num_devices", "seed",
            "imbalance_seed", "deferred_epoch", "focal_gamma", "ldam_margin", "ldam_scale", "logit_adjustment",
            "effective_beta", "mixup_concentration", "tau", "jobs", "image_size", "test_fraction",
-           "split_seed")  # fmt: skip
+           "split_seed", "num_hosts", "host_index")  # fmt: skip
 CHOICES = ("mode", "dataset", "imbalance_profile", "model", "backbone", "feature_convention", "sampler", "adaptor",
            "augment", "loss", "class_weights", "mixup", "mixup_sampler", "branch", "classifier")  # fmt: skip
 BOOLEANS = ("overwrite", "sync_batch_norm", "mixed_precision", "nesterov", "deterministic", "skip_unreadable")
@@ -82,7 +82,7 @@ def test_flags(finished_run):
             tried += 1
     assert tried >= 200
     declared = {flag.name for flag in flags.FLAGS.get_key_flags_for_module("main")}
-    paths = {"model_dir", "data_dir", "images", "output", "init_from", "from_run", "plan"}
+    paths = {"model_dir", "data_dir", "images", "output", "init_from", "from_run", "plan", "coordinator"}
     assert declared - {*NUMBERS, *CHOICES, *BOOLEANS, *LISTS} == paths
 
 

@@ -65,9 +65,9 @@ TINY = ("--backbone=resnet8", "--epochs=2", "--lr_milestones=", "--warmup_epochs
     [
         ("--imbalance_factor=111", "--imbalance_factor=111: the rarest of 10 classes would keep no image"),
         ("--global_batch_size=1000", "--global_batch_size=1000: must be at most 305"),
-        ("--global_batch_size=63", "--global_batch_size=63: must be divisible by 2, the number of replicas"),
-        ("--model=plain --mixup=input --global_batch_size=62", "--global_batch_size=62: mixup needs an even number"),
-        ("--num_devices=99", "--num_devices=99: must be at most 2"),
+        ("--global_batch_size=63", "--global_batch_size=63: must be divisible by 4, the number of replicas"),
+        ("--model=plain --mixup=input --global_batch_size=60", "--global_batch_size=60: mixup needs an even number"),
+        ("--num_devices=99", "--num_devices=99: must be at most 4"),
         ("--profile_steps=1,99", "--profile_steps=1,99: must end by 8, the run's last step"),
         ("--model_dir={file}/run", "--model_dir={file}/run: can't be written to (Not a directory)"),
         ("--model_dir={foreign}", "--model_dir={foreign}: holds files but no flags.txt"),

@@ -103,10 +103,11 @@ def test_a_retrained_classifier_learns_and_the_representation_stays(make_config,
     np.testing.assert_allclose(figures["classifier_norms"]["plain"], np.linalg.norm(kernel, axis=0), rtol=1e-5)
     features = keras.Model(after.inputs[0], after.get_layer("classifier").input)(IMAGES)
     np.testing.assert_allclose(features, models.branch_features(before, IMAGES)[1], rtol=1e-4, atol=1e-5)
-    assert run("--mode=evaluate", f"--model_dir={tmp_path}") == (0, "")
+    assert run("--mode=evaluate", "--num_devices=1", f"--model_dir={tmp_path}") == (0, "")
     # A second stage is a run like any other: another may begin with it.
     again = tmp_path / "again"
-    assert run("--mode=probe", "--classifier=tau_norm", f"--from_run={tmp_path}", f"--model_dir={again}") == (0, "")
+    tau_norm = ["--mode=probe", "--classifier=tau_norm", "--num_devices=1", f"--from_run={tmp_path}"]
+    assert run(*tau_norm, f"--model_dir={again}") == (0, "")
 
 
 def test_what_does_not_fit_is_refused(digits):

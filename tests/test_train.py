@@ -1,5 +1,6 @@
 """The real loop, end to end, on the digits with the smallest network."""
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -11,6 +12,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from bbn_tf import metrics, models, train
 from bbn_tf.errors import UserError
@@ -128,8 +130,8 @@ def test_validation_figures_are_of_the_held_out_part(make_config):
     assert figures["class_counts"] == [88, 57, 37, 23, 15, 10, 6, 4, 2, 1]
 
 
-def test_two_replicas_equal_one_device(make_config, tmp_path, monkeypatch):
-    """MirroredStrategy on two logical CPU devices, BatchNorm over both, against one device: every number.
+def test_two_and_four_replicas_equal_one_device(make_config, tmp_path, monkeypatch):
+    """MirroredStrategy on logical CPU devices, BatchNorm over all of them, against one device: every number.
 
     In float64: in float32 rounding alone moves BatchNorm's beta, which starts at zero, by a hundredth.
     """
@@ -138,8 +140,12 @@ def test_two_replicas_equal_one_device(make_config, tmp_path, monkeypatch):
         return models.build_bbn("resnet8", dataset.input_shape, 10, dtype="float64", synchronized=True)
 
     monkeypatch.setattr(train, "build_model", build_model)
+    monkeypatch.setattr(train, "build_tensorboard", lambda config, run, evaluator: [])
+    monkeypatch.setattr(Evaluator, "__call__", lambda self: {"top1_error": 0.0})  # takes as long as the training
     results = []
-    for devices in (1, 2):
+    for devices in (1, 2, 4):
+        # A real run has one strategy a process; here each needs numbers of its own for its collective operations.
+        monkeypatch.setattr(tf.distribute.MirroredStrategy, "_collective_key_base", 1000 * devices)
         config = make_config(num_devices=devices, sync_batch_norm=True, model_dir=str(tmp_path / str(devices)),
                              epochs=2, lr_milestones=(), global_batch_size=100)  # fmt: skip
         train.train_and_evaluate(config)
@@ -147,9 +153,30 @@ def test_two_replicas_equal_one_device(make_config, tmp_path, monkeypatch):
                 for row in history(config)]  # fmt: skip
         model = train.load_model(RunFolder(config.model_dir))
         results.append((rows, [keras.ops.convert_to_numpy(w) for w in model.weights]))
-    np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5)  # fit()'s losses are float32
-    for one, two in zip(results[0][1], results[1][1], strict=True):
-        assert np.linalg.norm(one - two) <= 1e-4 * np.linalg.norm(one)
+    for losses, several in results[1:]:
+        np.testing.assert_allclose(losses, results[0][0], rtol=1e-5)  # fit()'s losses are float32
+        for one, other in zip(results[0][1], several, strict=True):
+            assert np.linalg.norm(one - other) <= 1e-4 * np.linalg.norm(one)
+
+
+@pytest.mark.parametrize("devices", [2, 4])
+def test_replicas_share_every_batch_and_see_each_image_once_an_epoch(devices, make_config):
+    """Of the uniform stream, as `fit` distributes it; here an image is its number in the data set."""
+    config = make_config(num_devices=devices, global_batch_size=60, augment="none")
+    dataset = train.load_dataset(config)
+    numbers = np.arange(305)  # for the 305 images of the digits; the last 5 of an epoch's order fill no batch
+    numbered = np.stack([numbers % 256, numbers // 256, 0 * numbers], axis=-1).astype("uint8")[:, None, None]
+    numbered = dataclasses.replace(dataset, train_images=numbered, mean=(0, 0, 0), std=(1 / 255, 1 / 255, 1 / 255))
+    strategy = train.distribution(config)
+    batches = iter(strategy.experimental_distribute_dataset(train.training_batches(config, numbered, 0)))
+    for _ in range(config.epochs):
+        epoch = []
+        for _ in range(5):
+            (x, _), _ = next(batches)
+            parts = [part.numpy()[:, 0, 0] @ [1, 256, 0] for part in strategy.experimental_local_results(x)]
+            assert [len(part) for part in parts] == [60 // devices] * devices
+            epoch.extend(np.round(np.concatenate(parts)))
+        assert len(set(epoch)) == 300 and set(epoch) <= set(numbers)
 
 
 def test_replicas_without_sync_keep_statistics_of_their_own(make_config, tmp_path):

@@ -1,0 +1,145 @@
+"""Training on several hosts: one process each, on Keras's JAX backend, that share every batch.
+
+What is computed is what one process computes: JAX splits each global batch over the devices of all hosts, BatchNorm's
+statistics included.  Host 0 reads checkpoints and writes all files; the others need no folder of the run.
+"""
+
+import atexit
+import contextlib
+import os
+import signal
+import sys
+import zlib
+
+import numpy as np
+
+from bbn_tf.errors import UserError
+
+GONE_AFTER = 20  # seconds without a sign of life after which a host counts as lost
+START_WITHIN = 300  # seconds
+LOST = "another host was lost; start the same commands again on all hosts, finished epochs are kept"
+# How XLA's collective operations and JAX's coordination service begin to say so.
+SIGNS = ("Gloo", "NCCL", "nccl", "UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "oordination service")
+
+
+@contextlib.contextmanager
+def ending_together(config):
+    """Whatever ends this host ends it at once, with a line that says why, so that the others end as well.
+
+    At exit JAX would wait for the others, which wait for this one.
+    """
+    if config.num_hosts is None:
+        yield
+        return
+    done = _explain_abort(config)
+    try:
+        yield
+        _leave()
+    except Exception as error:
+        atexit.register(_exit, 1)
+        if not isinstance(error, UserError) and any(sign in str(error) for sign in SIGNS):
+            raise UserError(f"--host_index={config.host_index}: {LOST}") from error
+        raise
+    except BaseException as stop:  # see `main.interrupt`
+        atexit.register(_exit, 128 + (stop.args[0] if stop.args else signal.SIGINT))
+        raise
+    finally:
+        os.write(done, b".")
+
+
+def _leave():
+    import jax
+
+    jax.distributed.shutdown()  # waits for the others
+
+
+def _exit(status):
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _explain_abort(config):
+    """Starts a child that says what it means if this process ends without a word; call before TensorFlow has threads.
+
+    JAX's own thread aborts the process as soon as the coordinator is gone, which no handler in Python can catch.
+
+    Returns:
+        File descriptor; a byte written to it silences the child.
+    """
+    reader, writer = os.pipe()
+    if os.fork():
+        os.close(reader)
+        return writer
+    os.setsid()  # no Ctrl-C here
+    os.close(writer)
+    if not os.read(reader, 1):
+        line = f"error: --host_index={config.host_index}: this process was killed, or {LOST}\n"
+        os.write(sys.stderr.fileno(), line.encode())
+    os._exit(0)
+
+
+def join(config):
+    """Waits for all hosts, then distributes what Keras makes from here on over all their devices.
+
+    Raises:
+        UserError: they did not all come; or their devices can't share a batch evenly.
+    """
+    import jax
+    import keras
+
+    print(f"host {config.host_index} of {config.num_hosts}: waiting for all at {config.coordinator}", flush=True)
+    try:  # as keras.distribution.initialize does, which would take 100 s to notice that a host is lost
+        jax.distributed.initialize(
+            config.coordinator,
+            config.num_hosts,
+            config.host_index,
+            initialization_timeout=START_WITHIN,
+            heartbeat_timeout_seconds=GONE_AFTER,
+        )
+    except Exception as error:  # of whatever kind JAX has for it
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"--coordinator={config.coordinator}: hosts could not be joined ({reason})") from error
+    distribution = keras.distribution.DataParallel(auto_shard_dataset=False)
+    devices = distribution.num_model_replicas
+    if config.global_batch_size % devices:
+        raise UserError(
+            f"--global_batch_size={config.global_batch_size}: must be divisible by {devices}, the devices of all hosts"
+        )
+    keras.distribution.set_distribution(distribution)
+
+
+def from_first(value):
+    """Host 0's `value`, a structure of arrays, on every host; with one host the value itself."""
+    import keras
+
+    if keras.distribution.distribution() is None:
+        return value
+    from jax.experimental import multihost_utils
+
+    return multihost_utils.broadcast_one_to_all(value)
+
+
+def check_same(config, dataset):
+    """Raises UserError, on all hosts alike, if one's settings or training labels are not those of host 0."""
+    from jax.experimental import multihost_utils
+
+    settings = {name: text for name, text in config.settings().items() if name != "data_dir"}
+    parts = {"settings": repr(settings).encode(), "training images": dataset.train_labels.tobytes()}
+    sums = np.array([zlib.crc32(content) >> 1 for content in parts.values()], np.int32)
+    of_all = multihost_utils.process_allgather(sums)
+    for host, place in np.argwhere(of_all != of_all[0]):
+        raise UserError(f"--host_index={host}: has other {list(parts)[place]} than host 0; all hosts need the same")
+
+
+@contextlib.contextmanager
+def alone():
+    """What Keras makes and computes inside is this host's own."""
+    import keras
+
+    distribution = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(distribution)
