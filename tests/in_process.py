@@ -7,7 +7,7 @@ from absl.testing import flagsaver
 import main
 from bbn_tf import config as config_lib
 
-SECONDS = 60  # for one call
+SECONDS = 120  # for one call
 
 
 def parse(*arguments):
