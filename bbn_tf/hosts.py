@@ -89,6 +89,7 @@ def join(config):
     import keras
 
     print(f"host {config.host_index} of {config.num_hosts}: waiting for all at {config.coordinator}", flush=True)
+    jax.config.update("jax_enable_preemption_service", False)  # or it would swallow SIGTERM
     try:  # as keras.distribution.initialize does, which would take 100 s to notice that a host is lost
         jax.distributed.initialize(
             config.coordinator,
