@@ -68,5 +68,5 @@ def normalise(images, mean, std):
 
     The constants are as wide as a row: TensorFlow is three times as slow with rows of only three numbers.
     """
-    mean, std = (np.tile(np.float32(channel) * 255, (images.shape[-2], 1)) for channel in (mean, std))  # [W, 3]
-    return (tf.cast(images, tf.float32) - mean) / std
+    mean, std = (np.tile(np.float32(channel), (images.shape[-2], 1)) for channel in (mean, std))  # [W, 3]
+    return (tf.cast(images, tf.float32) / 255.0 - mean) / std
