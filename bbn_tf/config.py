@@ -60,7 +60,7 @@ def parse(arguments, settings_of=None):
     define_flags(values)
     try:
         rest = values(["main.py", *arguments])[1:]
-    except flags.Error as error:
+    except (flags.Error, UnicodeDecodeError) as error:  # the latter of a flag file
         raise UserError(" ".join(str(error).split())) from error
     if rest:
         raise UserError(f"{rest[0]}: not a flag")

@@ -197,3 +197,9 @@ def test_runs_found_below_a_folder(tmp_path):
     assert list(found.rows) == ["ce_lws", "deep/bbn", "held_out"] and len(found.columns) == 3
     assert [run.row for run in FoundRuns(tmp_path / "held_out").runs()] == ["held_out"]
     assert FoundRuns(tmp_path / "nowhere").runs() == []
+
+
+def test_a_flag_file_of_bytes_is_refused_in_one_line(write, tmp_path):
+    (tmp_path / "bytes.flags").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="CE, IF 10: .*codec can't decode"):
+        config_lib.check_plan(write(PLAN.replace("flags/ce.flags", str(tmp_path / "bytes.flags"))))
