@@ -1,4 +1,8 @@
-"""Keras callbacks, one duty each; all state is derived from the epoch, so that a resumed run goes on alike."""
+"""Keras callbacks, one duty each; all state is derived from the epoch, so that a resumed run goes on alike.
+
+On JAX, Keras waits for every step's loss before it starts the next one, unless each callback that looks at it is
+`async_safe`: then threads wait, and call `on_train_batch_end`, in any order but before `on_epoch_end`.
+"""
 
 import math
 import time
@@ -19,6 +23,8 @@ class ScheduleVariable(keras.callbacks.Callback):
         schedule: epoch (from 0) -> float.
         variable: model -> the variable to assign; on TensorFlow its `.value` is a tf.Variable.
     """
+
+    async_safe = True
 
     def __init__(self, name, schedule, variable):
         super().__init__()
@@ -106,13 +112,21 @@ class DrawMixup(keras.callbacks.Callback):
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
     """Ends the run, naming epoch and step, as soon as the loss is not a number or infinite."""
 
+    async_safe = True
+
     def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
+        self.epoch, self.seen, self.diverged = epoch, set(), {}
 
     def on_train_batch_end(self, batch, logs=None):
+        self.seen.add(batch)
         if not math.isfinite(logs["loss"]):
+            self.diverged[batch] = logs["loss"]
+        if not self.diverged:
+            return
+        first = min(self.diverged)
+        if self.seen.issuperset(range(first)):  # else an earlier step is still to come, and raises
             raise UserError(
-                f"loss is {logs['loss']} in epoch {self.epoch + 1}, step {batch + 1}: training diverged; "
+                f"loss is {self.diverged[first]} in epoch {self.epoch + 1}, step {first + 1}: training diverged; "
                 "a lower --learning_rate or a longer --warmup_epochs may help (start anew with --overwrite)"
             )
 

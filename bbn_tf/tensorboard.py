@@ -127,6 +127,8 @@ class WriteSummaries(keras.callbacks.Callback):
         first_batches: () -> list of (images float [B, H, W, 3], labels int [B]), one a stream.
     """
 
+    async_safe = True
+
     def __init__(self, log, evaluate, *, flags, hyperparameters, first_batches):
         super().__init__()
         self.log, self.evaluate, self.dataset = log, evaluate, evaluate.dataset
@@ -138,10 +140,10 @@ class WriteSummaries(keras.callbacks.Callback):
         self.begin = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
-        self.steps, self.end = batch + 1, time.perf_counter()
+        self.end = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        speed = self.steps * self.images_a_step / (self.end - self.begin)
+        speed = self.params["steps"] * self.images_a_step / (self.end - self.begin)
         self.log.append(lambda: self._summarise_epoch({**logs, "images_per_second": speed}, epoch + 1), epoch + 1)
 
     def _summarise_start(self):

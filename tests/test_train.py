@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bbn_tf import metrics, models, train
+from bbn_tf import callbacks, metrics, models, train
 from bbn_tf.errors import UserError
 from bbn_tf.evaluate import Evaluator
 from bbn_tf.run_folder import RunFolder
@@ -192,6 +193,16 @@ def test_replicas_without_sync_keep_statistics_of_their_own(make_config, tmp_pat
 def test_batch_that_replicas_cannot_share(make_config):
     with pytest.raises(UserError, match=r"^--global_batch_size=31: must be divisible by 2, the number of replicas"):
         train.train_and_evaluate(make_config(num_devices=2, global_batch_size=31))
+
+
+def test_the_first_diverged_step_is_named_in_whatever_order_threads_see_the_steps():
+    callback = callbacks.StopOnNonFiniteLoss()
+    callback.on_epoch_begin(4)
+    callback.on_train_batch_end(3, {"loss": math.inf})  # step 4; which of 1, 2 and 3 was the first is not known yet
+    callback.on_train_batch_end(0, {"loss": 1.0})
+    callback.on_train_batch_end(2, {"loss": math.nan})
+    with pytest.raises(UserError, match=r"^loss is nan in epoch 5, step 3: "):
+        callback.on_train_batch_end(1, {"loss": 1.0})
 
 
 def test_diverged_training_names_epoch_and_step(make_config):

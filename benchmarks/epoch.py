@@ -1,0 +1,320 @@
+"""Where the time of an epoch of BBN on CIFAR-10 at imbalance factor 50 goes; and beside the authors' PyTorch code.
+
+    python benchmarks/epoch.py                                       # KERAS_BACKEND=jax for JAX
+    python benchmarks/epoch.py --backbone=resnet8 --shrink=10        # smaller, without a GPU
+    git clone https://github.com/Megvii-Nanjing/BBN ../published       # anywhere outside this tree
+    python3 -m venv ../torch && ../torch/bin/pip install torch torchvision yacs matplotlib
+    python benchmarks/epoch.py --variants=plain --published=../published --torch_python=../torch/bin/python
+
+Every contender is a process of its own and has the machine to itself; it trains as `main.py` (or the published
+main/train.py) does: both streams read and augmented, weights updated, a checkpoint (ours), 10,000 images evaluated
+after every second epoch.  The images are random, CIFAR-10's in number and size, so no data set is needed.  Seconds:
+
+    start      from the process's start to the first step, imports included
+    first      the first epoch; second: the next one, with the first evaluation. Compilation included
+    epoch      a later one without evaluation, and evaluated: one with (medians)
+    stepping   steps of a later epoch, as they come
+    step       steps of an epoch when one batch in memory is used again and again, without callbacks
+    input      what tf.data needs for the batches of an epoch when nothing waits for them
+    rest       what callbacks take at the end of an evaluated epoch
+
+A run is 200 epochs with 20 evaluations, the default: start + first + second + 198 epochs + 19 evaluations more.
+"""
+
+import time
+
+START = time.perf_counter()
+
+import argparse  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import pathlib  # noqa: E402
+import statistics  # noqa: E402
+import subprocess  # noqa: E402
+import sys  # noqa: E402
+import tempfile  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BATCH, FACTOR, EPOCHS_OF_A_RUN, EVALUATIONS_OF_A_RUN = 128, 50, 200, 20
+PUBLISHED = "published"
+VARIANTS = {  # name -> (settings, options of compile)
+    "plain": ({}, {}),
+    "mixed_precision": ({"mixed_precision": True}, {}),
+    "steps_per_execution=4": ({}, {"steps_per_execution": 4}),
+    "steps_per_execution=16": ({}, {"steps_per_execution": 16}),
+    "jit_compile": ({}, {"jit_compile": True}),  # JAX's and a single GPU's default anyway
+}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--variants", default="plain,mixed_precision,steps_per_execution=4,steps_per_execution=16")
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--backbone", default="resnet32", help="of ours; the published one is always resnet32")
+    parser.add_argument("--shrink", type=int, default=1, help="divides the number of images")
+    parser.add_argument("--published", help="clone of the authors' code")
+    parser.add_argument("--torch_python", help="Python with PyTorch and torchvision")
+    parser.add_argument("--contender", choices=[*VARIANTS, PUBLISHED], help="what this process is; for itself")
+    options = parser.parse_args()
+    unknown = set(filter(None, options.variants.split(","))) - set(VARIANTS)
+    if (
+        unknown
+        or options.epochs < 4
+        or not 1 <= options.shrink <= 50
+        or bool(options.published) != bool(options.torch_python)
+    ):
+        parser.error(
+            f"--variants are some of {','.join(VARIANTS)}; --epochs at least 4; --shrink 1 to 50; --published and "
+            "--torch_python come together"
+        )
+    return options
+
+
+def ours(options):
+    """dict: the seconds listed above."""
+    sys.path.insert(0, str(ROOT))
+    from bbn_tf import train
+    from bbn_tf.run_folder import RunFolder
+    from bbn_tf.settings import Config
+
+    settings, compile_options = VARIANTS[options.contender]
+    with tempfile.TemporaryDirectory() as folder:
+        config = Config(
+            dataset="cifar10_lt", model="bbn", backbone=options.backbone, epochs=options.epochs, eval_every=2,
+            lr_milestones=(), warmup_epochs=0, model_dir=folder, **settings,
+        )  # fmt: skip
+        dataset = random_images(options.shrink)
+        steps = len(dataset.train_labels) // BATCH
+        run = RunFolder(folder)
+        run.prepare(config.settings(), overwrite=True)
+        with train.distribution(config).scope():
+            model = train.build_model(config, dataset)
+            model.compile(train.build_optimizer(config), train.build_loss(config, dataset), **compile_options)
+            evaluator = train.build_evaluator(config, model, dataset)
+            train.restore(model, run)
+        clock = watch(train.build_callbacks(config, run, dataset, evaluator))
+        shown = {"steps_per_epoch": steps, "shuffle": False, "verbose": 0}
+        model.fit(train.training_batches(config, dataset, 0), epochs=options.epochs, callbacks=clock.callbacks, **shown)
+        alone = watch([])
+        model.fit(one_batch(config, dataset), epochs=3, callbacks=alone.callbacks, **shown)
+        return {
+            "steps": steps,
+            "start": clock.begun[0] - START,
+            **durations([end - begin for begin, end in zip(clock.begun, clock.ended, strict=True)], clock.stepping),
+            "step": statistics.median(alone.stepping[1:]),
+            "input": input_alone(config, dataset, steps),
+            "rest": {name: statistics.median(values[3::2]) for name, values in clock.rest.items()},
+        }
+
+
+def durations(epochs, stepping):
+    """dict of what is listed above: of lists of an epoch's seconds, every second of which ended with an evaluation."""
+    return {
+        "first": epochs[0],
+        "second": epochs[1],
+        "epoch": statistics.median(epochs[2::2]),
+        "evaluated": statistics.median(epochs[3::2]),
+        "stepping": statistics.median(stepping[2:]),
+    }
+
+
+def random_images(shrink):
+    import numpy as np
+
+    from bbn_tf import long_tail
+    from bbn_tf.datasets import CIFAR_MEAN, CIFAR_STD, ImageDataset
+
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(10), long_tail.class_counts(5000 // shrink, 10, FACTOR))
+    train, test = (rng.integers(0, 256, (n, 32, 32, 3), np.uint8) for n in (len(labels), 10_000 // shrink))
+    names = tuple(str(label) for label in range(10))
+    return ImageDataset(train, labels, test, np.arange(len(test)) % 10, names, CIFAR_MEAN, CIFAR_STD)
+
+
+def watch(callbacks):
+    """An object with lists of times and durations, one an epoch, and the callbacks that fill them.
+
+    begun, ended: when it began and when all callbacks were done with it; stepping: seconds of its steps;
+    rest: dict callback -> seconds at the end of it.
+    """
+    import keras
+
+    class Clock(keras.callbacks.Callback):  # first of all
+        begun, ended, stepping, rest = [], [], [], {}
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.begun.append(time.perf_counter())
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.stepping.append(time.perf_counter() - self.begun[-1])
+
+    clock = Clock()
+    clock.begun, clock.ended, clock.stepping, clock.rest = [], [], [], {}
+    last = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: clock.ended.append(time.perf_counter()))
+
+    def timed(method, name):
+        def call(epoch, logs=None):
+            start = time.perf_counter()
+            method(epoch, logs)
+            clock.rest.setdefault(name, []).append(time.perf_counter() - start)
+
+        return call
+
+    for callback in callbacks:
+        callback.on_epoch_end = timed(callback.on_epoch_end, type(callback).__name__)
+    clock.callbacks = [clock, *callbacks, last]
+    return clock
+
+
+def one_batch(config, dataset):
+    """The first batch of the training again and again."""
+    import tensorflow as tf
+
+    from bbn_tf import train
+
+    first = next(iter(train.training_batches(config, dataset, 0)))
+    return tf.data.Dataset.from_tensors(first).cache().repeat().prefetch(2)
+
+
+def input_alone(config, dataset, steps):
+    """Seconds in which tf.data delivers an epoch, after a first one."""
+    from bbn_tf import train
+
+    batches = iter(train.training_batches(config, dataset, 0))
+    for _ in range(steps):
+        next(batches)
+    start = time.perf_counter()
+    for _ in range(steps):
+        next(batches)
+    return time.perf_counter() - start
+
+
+def published(options):
+    """dict: as `ours`, without the last three."""
+    sys.path[:0] = [os.path.join(options.published, part) for part in ("main", "lib")]
+    import importlib.util
+    import logging
+
+    import numpy as np
+    import torch
+    import torchvision
+
+    rng = np.random.default_rng(0)
+
+    class RandomCifar(torchvision.datasets.VisionDataset):  # in place of CIFAR-10, which it would download
+        def __init__(self, root, train, transform, target_transform, download):
+            super().__init__(root, transform=transform, target_transform=target_transform)
+            count = (50_000 if train else 10_000) // options.shrink
+            self.data = rng.integers(0, 256, (count, 32, 32, 3), np.uint8)
+            self.targets = (np.arange(count) % 10).tolist()
+
+        def __len__(self):
+            return len(self.data)
+
+    torchvision.datasets.CIFAR10 = RandomCifar
+    spec = importlib.util.spec_from_file_location(
+        "imbalance_cifar", os.path.join(options.published, "lib/dataset/imbalance_cifar.py")
+    )
+    data = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(data)
+    from config import cfg
+    from core.combiner import Combiner
+    from core.function import train_model, valid_model
+    from loss import CrossEntropy
+    from utils.utils import get_category_list, get_model, get_optimizer, get_scheduler
+
+    cores = len(os.sched_getaffinity(0))
+    cfg.merge_from_file(os.path.join(options.published, "configs", "cifar10.yaml"))
+    cfg.merge_from_list(["CPU_MODE", not torch.cuda.is_available(), "TRAIN.NUM_WORKERS", min(16, cores),
+                         "TEST.NUM_WORKERS", min(8, cores)])  # fmt: skip
+    torch.backends.cudnn.benchmark = True
+    logger = logging.getLogger("published")
+    device = torch.device("cpu" if cfg.CPU_MODE else "cuda")
+    train_set, valid_set = (data.IMBALANCECIFAR10(mode, cfg) for mode in ("train", "valid"))
+    num_class_list, _ = get_category_list(train_set.get_annotations(), 10, cfg)
+    criterion = CrossEntropy(
+        para_dict={"num_classes": 10, "num_class_list": num_class_list, "cfg": cfg, "device": device}
+    )
+    model = get_model(cfg, 10, device, logger)
+    combiner, optimizer = Combiner(cfg, device), get_optimizer(cfg, model)
+    scheduler = get_scheduler(cfg, optimizer)
+    loaders = [
+        torch.utils.data.DataLoader(
+            part, batch_size=sizes.BATCH_SIZE, shuffle=part is train_set, num_workers=sizes.NUM_WORKERS,
+            pin_memory=cfg.PIN_MEMORY, drop_last=part is train_set,
+        )
+        for part, sizes in ((train_set, cfg.TRAIN), (valid_set, cfg.TEST))
+    ]  # fmt: skip
+    epochs, stepping = [], []
+    begin = time.perf_counter()
+    for epoch in range(1, options.epochs + 1):
+        started = time.perf_counter()
+        scheduler.step()
+        train_model(loaders[0], model, epoch, EPOCHS_OF_A_RUN, optimizer, combiner, criterion, cfg, logger)
+        stepping.append(time.perf_counter() - started)
+        if epoch % 2 == 0:
+            valid_model(loaders[1], epoch, model, cfg, criterion, logger, device)
+        epochs.append(time.perf_counter() - started)
+    return {"steps": len(loaders[0]), "start": begin - START, **durations(epochs, stepping)}
+
+
+def in_a_process(name, options):
+    python = options.torch_python if name == PUBLISHED else sys.executable
+    kept = {k: v for k, v in vars(options).items() if k != "contender" and v is not None}
+    command = [python, __file__, f"--contender={name}", *(f"--{k}={v}" for k, v in kept.items())]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        print(f"{name}: failed\n{done.stderr[-2000:]}", file=sys.stderr)
+        return None
+    figures = json.loads(done.stdout.splitlines()[-1])
+    show(name, figures)
+    return figures
+
+
+def whole_run(figures):
+    """Seconds of 200 epochs."""
+    evaluation = figures["evaluated"] - figures["epoch"]
+    begun = figures["start"] + figures["first"] + figures["second"]
+    return begun + (EPOCHS_OF_A_RUN - 2) * figures["epoch"] + (EVALUATIONS_OF_A_RUN - 1) * evaluation
+
+
+def show(name, figures):
+    steps = figures["steps"]
+    print(
+        f"{name}: {steps / figures['stepping']:.2f} steps a second; start {figures['start']:.1f} s, epochs: first "
+        f"{figures['first']:.2f} s, second {figures['second']:.2f} s, later {figures['epoch']:.2f} s, evaluated "
+        f"{figures['evaluated']:.2f} s; {EPOCHS_OF_A_RUN} of them {whole_run(figures):,.0f} s"
+    )
+    if "step" in figures:
+        step, mean = figures["step"], (9 * figures["epoch"] + figures["evaluated"]) / 10
+        slow = {k: v for k, v in figures["rest"].items() if v >= 0.0005}
+        rest = ", ".join(f"{k} {v:.3f} s" for k, v in sorted(slow.items(), key=lambda item: -item[1]))
+        print(
+            f"    step {1000 * step / steps:.2f} ms alone, {1000 * figures['stepping'] / steps:.2f} ms in an epoch; "
+            f"all but the steps alone: {100 * (1 - step / mean):.1f} % of ten epochs\n"
+            f"    input {1000 * figures['input'] / steps:.2f} ms a step, {step / figures['input']:.1f} times as fast\n"
+            f"    at the end of an evaluated epoch: {rest}"
+        )
+    sys.stdout.flush()
+
+
+def main():
+    options = arguments()
+    if options.contender:
+        print(json.dumps((published if options.contender == PUBLISHED else ours)(options)))
+        return
+    names = [*filter(None, options.variants.split(",")), *([PUBLISHED] if options.published else [])]
+    found = {name: figures for name in names if (figures := in_a_process(name, options))}
+    for name in found:
+        if PUBLISHED in found and name != PUBLISHED:
+            mine, theirs = found[name], found[PUBLISHED]
+            print(
+                f"{name} beside published: {theirs['stepping'] / mine['stepping']:.2f} times the steps a second, "
+                f"{whole_run(theirs) / whole_run(mine):.2f} times as fast over {EPOCHS_OF_A_RUN} epochs"
+            )
+    if len(found) < len(names):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
