@@ -85,6 +85,7 @@ def ours(options):
         )  # fmt: skip
         dataset = random_images(options.shrink)
         steps = len(dataset.train_labels) // BATCH
+        steps -= steps % compile_options.get("steps_per_execution", 1)  # Keras would run over the epoch's end
         run = RunFolder(folder)
         run.prepare(config.settings(), overwrite=True)
         with train.distribution(config).scope():
