@@ -195,6 +195,17 @@ def test_batch_that_replicas_cannot_share(make_config):
         train.train_and_evaluate(make_config(num_devices=2, global_batch_size=31))
 
 
+@pytest.mark.parametrize(("settings", "waits"), [({}, False), ({"adaptor": "beta"}, True)])
+def test_what_looks_at_steps_makes_jax_wait_only_where_it_draws_every_step(make_config, settings, waits):
+    config = make_config(model="bbn", **settings)
+    dataset = train.load_dataset(config)
+    evaluator = Evaluator(train.build_model(config, dataset), dataset)
+    made = train.build_callbacks(config, RunFolder(config.model_dir), dataset, evaluator)
+    looks = [c for c in made if type(c).on_train_batch_end is not keras.callbacks.Callback.on_train_batch_end]
+    assert len(looks) == 4  # alpha, learning rate, the loss, TensorBoard
+    assert waits == any(not getattr(callback, "async_safe", False) for callback in looks)
+
+
 def test_the_first_diverged_step_is_named_in_whatever_order_threads_see_the_steps():
     callback = callbacks.StopOnNonFiniteLoss()
     callback.on_epoch_begin(4)
