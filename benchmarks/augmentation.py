@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 
+from epoch import random_images
 from reversed_stream import BATCH, per_second, step_in_a_process
 
 ROUNDS, SECONDS = 3, 3
@@ -35,15 +36,9 @@ def in_a_process(name, cores):
 
 def delivered(name):
     """Prints the images a second of the training pipeline with one augmentation, best of three."""
-    import numpy as np
+    from bbn_tf import input_pipeline
 
-    from bbn_tf import input_pipeline, long_tail
-    from bbn_tf.datasets import CIFAR_MEAN, CIFAR_STD, ImageDataset
-
-    labels = np.repeat(np.arange(10), long_tail.class_counts(5000, 10, 100))
-    images = np.random.default_rng(0).integers(0, 256, (len(labels), 32, 32, 3), dtype=np.uint8)
-    names = tuple(str(label) for label in range(10))
-    data = ImageDataset(images, labels, images[:1], labels[:1], names, CIFAR_MEAN, CIFAR_STD)
+    data = random_images(imbalance_factor=100)
     batches = input_pipeline.training_batches(
         data, BATCH, sampler="reversed", paired=True, augment=name, seed=0, initial_epoch=0, epochs=1000
     )

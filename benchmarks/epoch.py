@@ -26,6 +26,7 @@ import time
 START = time.perf_counter()
 
 import argparse  # noqa: E402
+import dataclasses  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import pathlib  # noqa: E402
@@ -34,8 +35,11 @@ import subprocess  # noqa: E402
 import sys  # noqa: E402
 import tempfile  # noqa: E402
 
+from reversed_stream import BATCH, per_second  # noqa: E402
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-BATCH, FACTOR, EPOCHS_OF_A_RUN, EVALUATIONS_OF_A_RUN = 128, 50, 200, 20
+FACTOR, EPOCHS_OF_A_RUN, EVALUATIONS_OF_A_RUN = 50, 200, 20
+SECONDS = 5  # of input alone
 PUBLISHED = "published"
 VARIANTS = {  # name -> (settings, options of compile)
     "plain": ({}, {}),
@@ -83,7 +87,7 @@ def ours(options):
             dataset="cifar10_lt", model="bbn", backbone=options.backbone, epochs=options.epochs, eval_every=2,
             lr_milestones=(), warmup_epochs=0, model_dir=folder, **settings,
         )  # fmt: skip
-        dataset = random_images(options.shrink)
+        dataset = random_images(FACTOR, options.shrink)
         steps = len(dataset.train_labels) // BATCH
         steps -= steps % compile_options.get("steps_per_execution", 1)  # Keras would run over the epoch's end
         run = RunFolder(folder)
@@ -103,7 +107,7 @@ def ours(options):
             "start": clock.begun[0] - START,
             **durations([end - begin for begin, end in zip(clock.begun, clock.ended, strict=True)], clock.stepping),
             "step": statistics.median(alone.stepping[1:]),
-            "input": input_alone(config, dataset, steps),
+            "input": steps * BATCH / per_second(endless(config, dataset), SECONDS),
             "rest": {name: statistics.median(values[3::2]) for name, values in clock.rest.items()},
         }
 
@@ -119,14 +123,15 @@ def durations(epochs, stepping):
     }
 
 
-def random_images(shrink):
+def random_images(imbalance_factor, shrink=1):
+    """`ImageDataset` of random pixels, long-tailed CIFAR-10's in number and size but for `shrink`."""
     import numpy as np
 
     from bbn_tf import long_tail
     from bbn_tf.datasets import CIFAR_MEAN, CIFAR_STD, ImageDataset
 
     rng = np.random.default_rng(0)
-    labels = np.repeat(np.arange(10), long_tail.class_counts(5000 // shrink, 10, FACTOR))
+    labels = np.repeat(np.arange(10), long_tail.class_counts(5000 // shrink, 10, imbalance_factor))
     train, test = (rng.integers(0, 256, (n, 32, 32, 3), np.uint8) for n in (len(labels), 10_000 // shrink))
     names = tuple(str(label) for label in range(10))
     return ImageDataset(train, labels, test, np.arange(len(test)) % 10, names, CIFAR_MEAN, CIFAR_STD)
@@ -141,7 +146,9 @@ def watch(callbacks):
     import keras
 
     class Clock(keras.callbacks.Callback):  # first of all
-        begun, ended, stepping, rest = [], [], [], {}
+        def __init__(self):
+            super().__init__()
+            self.begun, self.ended, self.stepping, self.rest = [], [], [], {}
 
         def on_epoch_begin(self, epoch, logs=None):
             self.begun.append(time.perf_counter())
@@ -150,7 +157,6 @@ def watch(callbacks):
             self.stepping.append(time.perf_counter() - self.begun[-1])
 
     clock = Clock()
-    clock.begun, clock.ended, clock.stepping, clock.rest = [], [], [], {}
     last = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: clock.ended.append(time.perf_counter()))
 
     def timed(method, name):
@@ -167,6 +173,12 @@ def watch(callbacks):
     return clock
 
 
+def endless(config, dataset):
+    from bbn_tf import train
+
+    return train.training_batches(dataclasses.replace(config, epochs=10_000), dataset, 0)
+
+
 def one_batch(config, dataset):
     """The first batch of the training again and again."""
     import tensorflow as tf
@@ -175,19 +187,6 @@ def one_batch(config, dataset):
 
     first = next(iter(train.training_batches(config, dataset, 0)))
     return tf.data.Dataset.from_tensors(first).cache().repeat().prefetch(2)
-
-
-def input_alone(config, dataset, steps):
-    """Seconds in which tf.data delivers an epoch, after a first one."""
-    from bbn_tf import train
-
-    batches = iter(train.training_batches(config, dataset, 0))
-    for _ in range(steps):
-        next(batches)
-    start = time.perf_counter()
-    for _ in range(steps):
-        next(batches)
-    return time.perf_counter() - start
 
 
 def published(options):
