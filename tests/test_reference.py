@@ -1,4 +1,4 @@
-"""The model against numbers of the authors' code (float64 PyTorch); see tests/data/README.md."""
+"""The model against numbers of the authors' code (float64 PyTorch); see tests/fixtures/README.md."""
 
 import pathlib
 import re
@@ -9,7 +9,7 @@ import pytest
 
 from bbn_tf import models, optimizers
 
-REFERENCE = pathlib.Path(__file__).parent / "data" / "bbn_resnet14_cifar10.npz"
+REFERENCE = pathlib.Path(__file__).parent / "fixtures" / "bbn_resnet14_cifar10.npz"
 TOLERANCE = 1e-4
 
 
