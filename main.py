@@ -9,10 +9,10 @@ import sys
 
 from absl import app, flags, logging
 
-from bbn_tf import config as config_lib
-from bbn_tf import hosts
-from bbn_tf import plan as plan_lib
+from bbn_tf import flags as config_lib
 from bbn_tf.errors import UserError
+from bbn_tf.runs import plan as plan_lib
+from bbn_tf.training import hosts
 
 config_lib.define_flags()
 flags.adopt_module_key_flags(config_lib)
@@ -62,7 +62,13 @@ def run(config):
 
 def run_mode(config):
     logging.set_verbosity(logging.WARNING)  # TensorFlow's and TFDS's notes of what they do go through absl
-    from bbn_tf import describe, export, predict, report, train  # only now: TensorFlow takes seconds to import
+    from bbn_tf.modes import (
+        describe,
+        export,
+        predict,
+        train,  # only now: TensorFlow takes seconds to import
+    )
+    from bbn_tf.runs import report
 
     if config.mode in ("train", "probe"):
         figures = train.train_and_evaluate(config)
@@ -82,7 +88,7 @@ def run_mode(config):
 
 def run_plan(config):
     """Needs no TensorFlow itself: the runs are processes of their own."""
-    from bbn_tf import report, sweep
+    from bbn_tf.runs import report, sweep
 
     if not config.plan:
         return print(report.report(plan_lib.FoundRuns(config.model_dir)))

@@ -18,7 +18,7 @@ ROUNDS, SECONDS = 3, 3
 
 
 def main():
-    from bbn_tf.augment import AUGMENTATIONS
+    from bbn_tf.data.augment import AUGMENTATIONS
 
     cores = len(os.sched_getaffinity(0))
     consumed = 2 * step_in_a_process()
@@ -36,7 +36,7 @@ def in_a_process(name, cores):
 
 def delivered(name):
     """Prints the images a second of the training pipeline with one augmentation, best of three."""
-    from bbn_tf import input_pipeline
+    from bbn_tf.data import input_pipeline
 
     data = random_images(imbalance_factor=100)
     batches = input_pipeline.training_batches(

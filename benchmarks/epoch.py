@@ -77,9 +77,9 @@ def arguments():
 def ours(options):
     """dict: the seconds listed above."""
     sys.path.insert(0, str(ROOT))
-    from bbn_tf import train
-    from bbn_tf.run_folder import RunFolder
-    from bbn_tf.settings import Config
+    from bbn_tf.config import Config
+    from bbn_tf.modes import train
+    from bbn_tf.runs.folder import RunFolder
 
     settings, compile_options = VARIANTS[options.contender]
     with tempfile.TemporaryDirectory() as folder:
@@ -127,8 +127,8 @@ def random_images(imbalance_factor, shrink=1):
     """`ImageDataset` of random pixels, long-tailed CIFAR-10's in number and size but for `shrink`."""
     import numpy as np
 
-    from bbn_tf import long_tail
-    from bbn_tf.datasets import CIFAR_MEAN, CIFAR_STD, ImageDataset
+    from bbn_tf.data import long_tail
+    from bbn_tf.data.datasets import CIFAR_MEAN, CIFAR_STD, ImageDataset
 
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(10), long_tail.class_counts(5000 // shrink, 10, imbalance_factor))
@@ -174,7 +174,7 @@ def watch(callbacks):
 
 
 def endless(config, dataset):
-    from bbn_tf import train
+    from bbn_tf.modes import train
 
     return train.training_batches(dataclasses.replace(config, epochs=10_000), dataset, 0)
 
@@ -183,7 +183,7 @@ def one_batch(config, dataset):
     """The first batch of the training again and again."""
     import tensorflow as tf
 
-    from bbn_tf import train
+    from bbn_tf.modes import train
 
     first = next(iter(train.training_batches(config, dataset, 0)))
     return tf.data.Dataset.from_tensors(first).cache().repeat().prefetch(2)

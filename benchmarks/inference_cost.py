@@ -16,7 +16,9 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # a script, started from any folder
 
-from bbn_tf import export, models  # isort: skip  (sets TensorFlow's environment before its import)
+from bbn_tf.modes import export
+
+from bbn_tf.models import models  # isort: skip  (sets TensorFlow's environment before its import)
 
 import keras
 import numpy as np

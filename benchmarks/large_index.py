@@ -116,7 +116,7 @@ def index(folder):
 
     import tensorflow as tf
 
-    from bbn_tf import datasets, file_checks, input_pipeline, samplers
+    from bbn_tf.data import datasets, file_checks, input_pipeline, samplers
 
     tf.random.uniform([])
 
@@ -162,7 +162,7 @@ def decoding(folder):
     """Images a second: the decoder alone, and from JPEG to batch with every input style."""
     import tensorflow as tf
 
-    from bbn_tf import datasets, input_pipeline
+    from bbn_tf.data import datasets, input_pipeline
 
     contents = [path.read_bytes() for path in sorted((folder / "train_val2018" / "Plantae").iterdir())]
     dataset = datasets.load(

@@ -34,7 +34,7 @@ def draws(factor):
     import numpy as np
     import tensorflow as tf
 
-    from bbn_tf import input_pipeline, long_tail, samplers
+    from bbn_tf.data import input_pipeline, long_tail, samplers
 
     counts = long_tail.class_counts(5000, 10, factor)
     labels = np.repeat(np.arange(10), counts)
@@ -71,7 +71,8 @@ def step():
     import keras
     import numpy as np
 
-    from bbn_tf import models, optimizers
+    from bbn_tf.models import models
+    from bbn_tf.training import optimizers
 
     model = models.build_bbn("resnet32", (32, 32, 3), 10)
     model.compile(optimizers.SGD(0.1, momentum=0.9), keras.losses.SparseCategoricalCrossentropy(from_logits=True))

@@ -44,7 +44,8 @@ def batch():
 def keras_step(options):
     """() -> None: one step of what `fit` runs."""
     sys.path.insert(0, str(ROOT))
-    from bbn_tf import models, optimizers  # isort: skip  (sets TensorFlow's environment before its import)
+    from bbn_tf.models import models
+    from bbn_tf.training import optimizers  # isort: skip  (sets TensorFlow's environment before its import)
 
     import keras
     import tensorflow as tf

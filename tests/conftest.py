@@ -17,7 +17,7 @@ tf.config.set_logical_device_configuration(
 @pytest.fixture
 def make_config(tmp_path):
     """`Config` of a run of seconds on the digits, in a folder of its own; keyword arguments override."""
-    from bbn_tf.settings import Config
+    from bbn_tf.config import Config
 
     def make(**settings):
         tiny = {
@@ -36,9 +36,10 @@ def finished_run(tmp_path_factory):
 
     import keras
 
-    from bbn_tf import evaluate, train
-    from bbn_tf.run_folder import RunFolder
-    from bbn_tf.settings import Config
+    from bbn_tf.config import Config
+    from bbn_tf.modes import train
+    from bbn_tf.runs.folder import RunFolder
+    from bbn_tf.training import evaluation as evaluate
 
     @functools.cache
     def make(**settings):

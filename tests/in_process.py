@@ -5,7 +5,7 @@ import signal
 from absl.testing import flagsaver
 
 import main
-from bbn_tf import config as config_lib
+from bbn_tf import flags as config_lib
 
 SECONDS = 120  # for one call
 

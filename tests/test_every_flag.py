@@ -10,9 +10,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from bbn_tf import callbacks, datasets, evaluate, train
-from bbn_tf.run_folder import RunFolder
-from bbn_tf.settings import Config
+from bbn_tf.config import Config
+from bbn_tf.data import datasets
+from bbn_tf.modes import train
+from bbn_tf.runs.folder import RunFolder
+from bbn_tf.training import callbacks
+from bbn_tf.training import evaluation as evaluate
 
 TINY = {"backbone": "resnet8", "epochs": 6, "lr_milestones": (4,), "warmup_epochs": 2, "global_batch_size": 20,
         "augment": "none", "num_devices": 1}  # fmt: skip

@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
-from bbn_tf import export, train
-from bbn_tf.run_folder import HEADER, RunFolder
+from bbn_tf.modes import export, train
+from bbn_tf.runs.folder import HEADER, RunFolder
 from tests.in_process import run
 
 RNG = np.random.default_rng(20)

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from bbn_tf.run_folder import RunFolder
-from bbn_tf.settings import Config
+from bbn_tf.config import Config
+from bbn_tf.runs.folder import RunFolder
 from tests.in_process import run
 
 ROOT = pathlib.Path(__file__).parents[1]

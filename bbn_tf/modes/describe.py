@@ -1,0 +1,150 @@
+"""A first look at a data set: what its classes hold, what each sampler makes of them, which files are no good."""
+
+import pathlib
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from bbn_tf.data import file_checks, long_tail, samplers
+from bbn_tf.files import atomic_path
+from bbn_tf.modes.predict import check_output
+from bbn_tf.modes.train import load_dataset
+from bbn_tf.runs import pictures
+
+MOST_ROWS = 30  # classes of a table in full; of more the first and last 10 are shown
+ENDS = 10
+MOST_DUPLICATES = 10
+STYLE = {"uniform": ("#0072b2", "-"), "balanced": ("#009e73", "--"), "reversed": ("#d55e00", "-.")}  # Okabe-Ito
+
+
+def describe(config):
+    """Prints tables of the data set of `config` and draws `config.output`.
+
+    All image files are read and decoded in full; damaged ones count as absent.
+
+    Args:
+        config: `bbn_tf.config.Config`.
+
+    Raises:
+        UserError: before any work if the output can't be written; or the data can't be used at all.
+    """
+    check_output(pathlib.Path(config.output), config.overwrite)
+    dataset, inspection = _inspected(config)
+    print(table(dataset))
+    if inspection:
+        print(files_report(dataset, inspection, config.data_dir))
+    draw(dataset, config.data_dir if config.dataset == "folder" else config.dataset, config.output)
+    print(f"class counts and samplers, head to tail: {config.output}")
+
+
+def _inspected(config):
+    """(`ImageDataset`, `Inspection` of its files or None)."""
+    if config.skip_unreadable is None:  # no data set of files
+        return load_dataset(config), None
+    inspection = file_checks.Inspection()
+    return load_dataset(config, skip_unreadable=True, find_damage=inspection), inspection
+
+
+def shares(dataset):
+    """dict sampler -> float [C]: the share of each class among the images it draws."""
+    return {name: sampler(dataset.class_counts) for name, sampler in samplers.SAMPLERS.items()}
+
+
+def table(dataset):
+    """Text: sizes, the classes head to tail, and the groups with what the samplers draw of them."""
+    counts, drawn = dataset.class_counts, shares(dataset)
+    head = (
+        f"{len(dataset.train_labels):,} training and {len(dataset.eval_labels):,} test images of "
+        f"{dataset.num_classes:,} classes, {counts.max():,} to {counts.min():,} training images a class: imbalance "
+        f"factor {counts.max() / counts.min():.4g}"
+    )
+    titles = [f"{name} %" for name in drawn]
+    classes = [["class", "training", "test", "group", *titles], *_class_rows(dataset, drawn)]
+    groups = [["group", "classes", "training", *titles], *_group_rows(counts, drawn)]
+    return "\n".join([head, "", *_aligned(classes), "", *_aligned(groups), ""])
+
+
+def _class_rows(dataset, drawn):
+    counts = dataset.class_counts
+    tests = np.bincount(dataset.eval_labels, minlength=dataset.num_classes)
+    groups = long_tail.groups(counts)
+    group_of = np.select(list(groups.values()), list(groups), "")
+    rows = []
+    for i in pictures.head_to_tail(counts):
+        percents = [_percent(probs[i]) for probs in drawn.values()]
+        rows.append([dataset.class_names[i], f"{counts[i]:,}", f"{tests[i]:,}", group_of[i], *percents])
+    if len(rows) > MOST_ROWS:
+        rows[ENDS:-ENDS] = [[f"... {len(rows) - 2 * ENDS:,} more ...", *[""] * (len(rows[0]) - 1)]]
+    return rows
+
+
+def _group_rows(counts, drawn):
+    rows = []
+    for (name, mask), rule in zip(long_tail.groups(counts).items(), ("> 100", "20 to 100", "< 20"), strict=True):
+        percents = [_percent(probs[mask].sum()) for probs in drawn.values()]
+        rows.append([f"{name} ({rule})", f"{mask.sum():,}", f"{counts[mask].sum():,}", *percents])
+    return rows
+
+
+def files_report(dataset, inspection, root):
+    """Text: the damaged and the duplicate files that an `Inspection` found below the folder `root`."""
+    lines = [f"damaged files: {len(inspection.damaged)}"]
+    lines += [f"  {file_checks.shown(path, root)}: {why}" for path, why in inspection.damaged.items()]
+    groups = inspection.duplicates()
+    place = _places(dataset)
+    across = {
+        "in the training and the test set": sum(len({place[p][0] for p in group}) > 1 for group in groups),
+        "in more than one class": sum(len({place[p][1] for p in group}) > 1 for group in groups),
+    }
+    lines.append(f"duplicates (the same content): {len(groups)} images, {sum(map(len, groups))} files")
+    lines += [f"  {count} {where}" for where, count in across.items() if count]
+    lines += ["  " + " = ".join(file_checks.shown(path, root) for path in group) for group in groups[:MOST_DUPLICATES]]
+    if len(groups) > MOST_DUPLICATES:
+        lines.append(f"  and {len(groups) - MOST_DUPLICATES} more")
+    return "\n".join([*lines, ""])
+
+
+def _places(dataset):
+    """dict path -> (part, label)."""
+    parts = (("train", dataset.train_images, dataset.train_labels), ("test", dataset.eval_images, dataset.eval_labels))
+    return {path: (part, label) for part, paths, labels in parts for path, label in zip(paths, labels, strict=True)}
+
+
+def draw(dataset, title, path):
+    """Draws class counts, and below them the samplers' shares, over the classes head to tail.
+
+    Args:
+        dataset: `ImageDataset`.
+        title: of the picture.
+        path: of the PNG.
+    """
+    counts, order = dataset.class_counts, pictures.head_to_tail(dataset.class_counts)
+    figure = Figure(figsize=(7, 6), layout="constrained")
+    above, below = figure.subplots(2, sharex=True)
+    places = np.arange(len(order))
+    above.fill_between(places, counts[order], step="mid", color="#b0b0b0")
+    above.step(places, counts[order], where="mid", color="black")
+    above.set(yscale="log", ylabel="training images", title=f"{title}: {len(counts):,} classes, imbalance factor "
+              f"{counts.max() / counts.min():.4g}", ylim=(min(0.8, 0.8 * counts.min()), None))  # fmt: skip
+    for limit in (long_tail.MANY_ABOVE, long_tail.FEW_BELOW):
+        above.axhline(limit, color="black", linewidth=0.8, linestyle=":")
+    for name, probs in shares(dataset).items():
+        colour, line = STYLE.get(name, ("black", ":"))
+        below.plot(places, 100 * probs[order], color=colour, linestyle=line, label=f"{name} sampler")
+    below.set(yscale="log", ylabel="share of what is drawn (%)", xlabel="class, head to tail")
+    figure.legend(loc="outside lower center", ncols=3)
+    if len(order) <= pictures.MOST_NAMED:
+        names = [dataset.class_names[i][: pictures.NAME_LENGTH] for i in order]
+        below.set_xticks(places, names, rotation=90 if sum(map(len, names)) > 60 else 0)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=120, format="png")
+
+
+def _percent(share):
+    return f"{100 * share:.3g}"
+
+
+def _aligned(rows):
+    """Lines with columns of equal width: text to the left, the other columns to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]

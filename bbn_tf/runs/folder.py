@@ -1,0 +1,193 @@
+"""A run's folder: what is written where, atomically, and whether a run may go on in it."""
+
+import contextlib
+import csv
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+
+from bbn_tf.errors import UserError
+from bbn_tf.files import TEMPORARY, atomic_path, writing
+
+HEADER = "# settings of this run; python main.py --flagfile=THIS_FILE repeats it"
+METRICS_HOLD = {"epoch": int, "top1_error": float, "per_class_error": list, "class_counts": list, "class_names": list}
+
+# In a SavedModel `assets.extra` is for whoever deploys it: TensorFlow and TensorFlow Serving read nothing there
+# but files of their own names, and it travels with the folder.
+EXPORT_FACTS = os.path.join("assets.extra", "run.json")
+
+
+def read_export_facts(path):
+    """What `bbn_tf.modes.export` recorded beside the SavedModel in `path`, dict; None if there is no SavedModel.
+
+    Raises:
+        UserError: a SavedModel that was exported by something else, or is damaged.
+    """
+    path = pathlib.Path(path)
+    if not (path / "saved_model.pb").is_file():
+        return None
+    try:
+        facts = json.loads((path / EXPORT_FACTS).read_text())
+        facts["settings"].items(), facts["class_names"][0]  # the least it must hold
+        return facts
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise UserError(
+            f"--model_dir={path}: its {EXPORT_FACTS} can't be read ({type(error).__name__}); name a folder that "
+            "--mode=export wrote"
+        ) from error
+
+
+class RunFolder:
+    """Paths and state of one run: `flags.txt`, `metrics.json`, `history.csv`, `model.keras`, `checkpoint/`."""
+
+    def __init__(self, path, flag="model_dir"):
+        self.path, self.flag = pathlib.Path(path), flag  # the flag that names it
+        self.flags_file = self.path / "flags.txt"
+        self.metrics_file = self.path / "metrics.json"
+        self.history_file = self.path / "history.csv"
+        self.model_file = self.path / "model.keras"
+        self.checkpoints = self.path / "checkpoint"
+        self.exports = self.path / "export"
+        self.tensorboard = self.path / "tensorboard"
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Makes the folder and holds it for this process: two that train in one would mix their files.
+
+        Raises:
+            UserError: it can't be made, or another process trains in it.
+        """
+        flag = f"--model_dir={self.path}"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_RDONLY)
+        except OSError as error:
+            raise UserError(f"{flag}: can't be written to ({error.strerror or error})") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it when a process dies
+        except BlockingIOError as error:
+            raise UserError(f"{flag}: another process trains in it; wait for it or name another folder") from error
+        else:
+            yield
+        finally:
+            os.close(descriptor)
+
+    def check(self, settings, overwrite, ignore=()):
+        """Finds out, changing nothing, whether a run with `settings` may use the folder.
+
+        Args:
+            settings: dict flag name -> text.
+            overwrite: whether an earlier run may be deleted.
+            ignore: names of settings that may differ.
+
+        Raises:
+            UserError: not a run's folder, or of a run with other settings.
+        """
+        if not self._occupied():
+            return
+        if not self.flags_file.is_file():
+            raise UserError(
+                f"--model_dir={self.path}: holds files but no flags.txt, so it is no run's folder; name an empty one"
+            )
+        there = self.read_settings()
+        if not overwrite:
+            self._refuse_other_settings(there, settings, ignore)
+
+    def prepare(self, settings, overwrite):
+        """Makes the folder this run's: `check`s it, deletes an earlier run if `overwrite`, writes flags.txt."""
+        self.check(settings, overwrite)
+        if overwrite and self._occupied():
+            self._clear()
+        lines = [HEADER, *(f"--{name}={value}" for name, value in settings.items())]
+        with atomic_path(self.flags_file) as temporary:
+            temporary.write_text("\n".join(lines) + "\n")
+
+    def _occupied(self):
+        return self.path.is_dir() and any(not entry.name.startswith(TEMPORARY) for entry in self.path.iterdir())
+
+    def _clear(self):
+        """Leaves flags.txt, by which this is a run's folder, to be replaced, and exported models, which may serve."""
+        with writing(self.path):
+            for file in (self.metrics_file, self.history_file, self.model_file):
+                file.unlink(missing_ok=True)
+            for folder in (self.checkpoints, self.tensorboard):
+                if folder.is_dir():
+                    shutil.rmtree(folder)
+        if self.exports.is_dir():
+            print(f"note: {self.exports} still holds what was exported of the earlier run")
+
+    def _refuse_other_settings(self, there, settings, ignore):
+        for name in sorted((set(there) | set(settings)) - set(ignore)):
+            if there.get(name) != settings.get(name):
+                raise UserError(
+                    f"--model_dir={self.path}: holds a run with --{name}={there.get(name, '(default)')}, not "
+                    f"{settings.get(name, '(default)')}; name another folder, or start anew with --overwrite"
+                )
+
+    def read_settings(self):
+        """dict flag name -> text of flags.txt.
+
+        Raises:
+            UserError: there is none, or it is damaged.
+        """
+        try:
+            lines = self.flags_file.read_text().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"--{self.flag}={self.path}: no run's folder, flags.txt can't be read there") from error
+        if lines[:1] != [HEADER]:
+            raise UserError(f"{self.flags_file}: damaged or not a run's, it must begin with {HEADER!r}")
+        settings = {}
+        for line in lines:
+            name, equals, value = line.partition("=")
+            if line.strip() and not line.startswith("#"):
+                if not equals or not name.startswith("--"):
+                    raise UserError(f"{self.flags_file}: damaged, not a flag: {line[:60]!r}")
+                settings[name[2:]] = value
+        return settings
+
+    def read_metrics(self):
+        """metrics.json as a dict, or None if there is none.
+
+        Raises:
+            UserError: damaged.
+        """
+        try:
+            metrics = json.loads(self.metrics_file.read_text())
+            for name, kind in METRICS_HOLD.items():
+                if not isinstance(metrics[name], kind):
+                    raise TypeError(name)
+            return metrics
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{self.metrics_file}: damaged ({type(error).__name__}); delete it and start the run again to "
+                "evaluate its model anew"
+            ) from error
+
+    def append_history(self, row):
+        """Adds a row (dict) to history.csv in place of any row of the same or a later epoch."""
+        rows = [old for old in self.read_history() if int(old["epoch"]) < row["epoch"]] + [row]
+        with atomic_path(self.history_file) as temporary, open(temporary, "w", newline="") as file:
+            writer = csv.DictWriter(file, list(row), restval="", extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def read_history(self):
+        """Rows of history.csv, list of dicts of text; empty without a file or with a damaged one."""
+        try:
+            with open(self.history_file, newline="") as file:
+                return [row for row in csv.DictReader(file) if (row.get("epoch") or "").isdigit()]
+        except (OSError, UnicodeDecodeError, csv.Error):
+            return []
+
+    def checkpoint_files(self):
+        """Checkpoints, newest first: list of (epochs done, path)."""
+        found = []
+        for path in self.checkpoints.glob("epoch-*.npz"):
+            number = path.name.removeprefix("epoch-").removesuffix(".npz")
+            if number.isdigit():
+                found.append((int(number), path))
+        return sorted(found, reverse=True)

@@ -1,0 +1,111 @@
+"""What a model does on a data set's evaluation images: the figures of metrics.json."""
+
+import math
+
+import keras
+import numpy as np
+
+from bbn_tf.data import input_pipeline
+from bbn_tf.errors import UserError
+from bbn_tf.models import models
+from bbn_tf.models.layers import EVAL_ALPHA
+from bbn_tf.training import hosts, metrics
+
+ALPHAS = {f"{tenths / 10}": tenths / 10 for tenths in range(11)}
+BOTH, CONVENTIONAL, REBALANCING = (str(alpha) for alpha in (EVAL_ALPHA, 1.0, 0.0))
+MOST_INPUTS, MOST_VALUES = 512, 128 * 224 * 224 * 3  # of a batch: 77 MB
+SHARED_BY = 32  # batches are multiples of it, so that each of a host's replicas gets some images
+
+
+class Evaluator:
+    """Callable that classifies the evaluation images and returns the figures of metrics.json.
+
+    Made once a run, inside the distribution strategy's scope if there is one, since its prediction
+    function is compiled on the first call.
+
+    Args:
+        model: `BBN` or the plain model.
+        dataset: `ImageDataset`.
+
+    Attributes:
+        confusion: int64 [C, C] at alpha 0.5, of the last call; see `metrics.confusion_matrix`.
+    """
+
+    def __init__(self, model, dataset):
+        self.model, self.dataset = model, dataset
+        view = models.inference_model(model, ALPHAS if isinstance(model, models.BBN) else None)
+        logits = view.output if isinstance(view.output, dict) else {BOTH: view.output}
+        # Class and confidence are found on the device: logits of many classes need not be kept.
+        outputs = {alpha: keras.ops.argmax(z, axis=-1) for alpha, z in logits.items()}
+        outputs["confidence"] = keras.ops.max(keras.ops.softmax(logits[BOTH]), axis=-1)
+        self.classify = keras.Model(view.input, outputs)
+        self.batches = batches_of(dataset, "eval")
+
+    def __call__(self):
+        """dict: see `metrics.error_summary` and `metrics.calibration`, and
+
+        `classifier_norms` (dict classifier -> list of C, the l2 norm of each class's weights; BBN's `combined`
+        is that of W_c and W_r one below the other), for BBN also `error_by_alpha` (dict alpha -> %), and of it
+        `conventional_error` (alpha 1) and `rebalancing_error` (alpha 0).
+        """
+        predicted = predict(self.classify, self.batches, len(self.dataset.eval_labels))
+        confidence = predicted.pop("confidence")
+        if not np.all(np.isfinite(confidence)):
+            raise UserError("the network's answers are no numbers: training diverged; a lower --learning_rate may help")
+        labels = self.dataset.eval_labels
+        classes = predicted[BOTH]
+        self.confusion = metrics.confusion_matrix(labels, classes, self.dataset.num_classes)
+        figures = metrics.error_summary(self.confusion, self.dataset.class_counts)
+        figures |= metrics.calibration(confidence, classes == labels)
+        figures["classifier_norms"] = classifier_norms(self.model)
+        if len(predicted) > 1:
+            by_alpha = {alpha: 100 * float(np.mean(c != labels)) for alpha, c in predicted.items()}
+            figures["error_by_alpha"] = by_alpha
+            figures |= {"conventional_error": by_alpha[CONVENTIONAL], "rebalancing_error": by_alpha[REBALANCING]}
+        return figures
+
+
+class LocalEvaluator(Evaluator):
+    """The same by every host alone, of a model that is distributed over all: none has to wait for another.
+
+    Args:
+        model: the distributed model.
+        copy: one of the same build, made in `hosts.alone`.
+        dataset: as above.
+    """
+
+    def __init__(self, model, copy, dataset):
+        with hosts.alone():
+            super().__init__(copy, dataset)
+        self.distributed = model
+
+    def __call__(self):
+        with hosts.alone():
+            self.model.set_weights(self.distributed.get_weights())
+            return super().__call__()
+
+
+def batches_of(dataset, part):
+    """All images of `part`, "train" or "eval", in order, in batches of a fitting size."""
+    count = len({"train": dataset.train_labels, "eval": dataset.eval_labels}[part])
+    return input_pipeline.ordered_batches(dataset, part, batch_size(count, dataset.input_shape))
+
+
+def predict(model, batches, count):
+    """What a model answers to the first `count` images: array [N, ...], or a dict of such, as its output is."""
+    return keras.tree.map_structure(lambda answer: np.asarray(answer)[:count], model.predict(batches, verbose=0))
+
+
+def classifier_norms(model):
+    """dict classifier -> list of C floats; see `Evaluator`."""
+    kernels = models.classifier_kernels(model)
+    if len(kernels) > 1:
+        kernels["combined"] = np.concatenate(list(kernels.values()))
+    return {name: np.linalg.norm(kernel.astype(np.float64), axis=0).tolist() for name, kernel in kernels.items()}
+
+
+def batch_size(count, shape):
+    """Inputs of a shape a batch: the most allowed, or fewer so that `count` of them fill their last batch better."""
+    most = min(MOST_INPUTS, max(1, MOST_VALUES // math.prod(shape)))
+    batches = -(-count // most)
+    return -(-count // (batches * SHARED_BY)) * SHARED_BY

@@ -1,0 +1,91 @@
+import os
+import time
+
+import numpy as np
+import pytest
+
+from bbn_tf.data import datasets
+from bbn_tf.errors import UserError
+
+
+def prepared(name):
+    """Whether TFDS has the data set on this machine."""
+    import tensorflow_datasets as tfds
+
+    return tfds.builder(name).is_prepared()
+
+
+def test_digits():
+    """About IF 50 out of 110 images a class; a balanced test set of other images; whole-number 4x enlargement."""
+    data = datasets.load("digits_lt", imbalance_factor=50)
+    assert data.class_counts.tolist() == [110, 71, 46, 29, 19, 12, 8, 5, 3, 2]
+    assert np.bincount(data.eval_labels).tolist() == [60] * 10
+    assert data.train_images.shape == (305, 32, 32, 3) and data.train_images.dtype == np.uint8
+    small = data.train_images[:, ::4, ::4, :1]
+    assert np.array_equal(small.repeat(4, 1).repeat(4, 2).repeat(3, 3), data.train_images)
+    assert data.train_images.max() == 255 and not data.horizontal_flip
+    assert not {x.tobytes() for x in data.train_images} & {x.tobytes() for x in data.eval_images}
+
+
+def test_digits_mean_and_std_are_the_images_own():
+    data = datasets.load("digits_lt", imbalance_factor=1)
+    scaled = data.train_images / 255
+    assert data.mean[0] == pytest.approx(scaled.mean(), abs=0.005)
+    assert data.std[0] == pytest.approx(scaled.std(), abs=0.005)
+
+
+def test_imbalance_seed_changes_images_not_counts():
+    first, same, other = (datasets.load("digits_lt", imbalance_factor=50, imbalance_seed=s) for s in (0, 0, 1))
+    assert np.array_equal(first.train_images, same.train_images)
+    assert np.array_equal(first.train_labels, other.train_labels)
+    assert not np.array_equal(first.train_images, other.train_images)
+
+
+def test_validation_comes_out_of_the_training_images():
+    whole = datasets.load("digits_lt", imbalance_factor=50)
+    data = datasets.load("digits_lt", imbalance_factor=50, validation_fraction=0.2, seed=3)
+    # round() of a fifth of [110, 71, 46, 29, 19, 12, 8, 5, 3, 2], but at least one.
+    assert np.bincount(data.eval_labels).tolist() == [22, 14, 9, 6, 4, 2, 2, 1, 1, 1]
+    assert (data.class_counts + np.bincount(data.eval_labels)).tolist() == whole.class_counts.tolist()
+    parts = sorted(x.tobytes() for x in [*data.train_images, *data.eval_images])
+    assert parts == sorted(x.tobytes() for x in whole.train_images)
+
+
+def test_unprepared_data_cost_one_line_within_seconds(tmp_path):
+    start = time.perf_counter()
+    with pytest.raises(UserError, match=r"cifar10 is not prepared in .*`tfds build cifar10 --data_dir=.*--data_dir"):
+        datasets.load("cifar10_lt", data_dir=str(tmp_path), imbalance_factor=50)
+    assert time.perf_counter() - start < 20
+
+
+@pytest.mark.skipif("not prepared('cifar10')")
+def test_cifar10_lt(monkeypatch):
+    """Class counts, names, balanced test set; LDAM's recipe on the published order, which is that of the ids."""
+    import tensorflow_datasets as tfds
+
+    full = datasets.cifar10()
+    monkeypatch.setitem(datasets.DATASETS, "cifar10_lt", lambda data_dir: full)  # read once for the whole test
+    data = datasets.load("cifar10_lt", imbalance_factor=100)
+    assert data.class_counts.tolist() == [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50]
+    assert data.class_names[:2] == ("airplane", "automobile")
+    assert np.bincount(data.eval_labels).tolist() == [1000] * 10
+    airplanes = np.flatnonzero(full.train_labels == 0)
+    np.random.RandomState(0).shuffle(airplanes)
+    assert np.array_equal(data.train_images[:5000], full.train_images[airplanes])
+    first = next(e for e in tfds.load("cifar10", split="test").as_numpy_iterator() if e["id"] == b"test_00000")
+    assert np.array_equal(full.eval_images[0], first["image"])
+
+
+@pytest.mark.skipif("not prepared('cifar100')")
+def test_cifar100_lt():
+    data = datasets.load("cifar100_lt", imbalance_factor=10)
+    assert len(data.train_labels) == 19_573 and data.num_classes == 100
+    assert data.class_counts[0] == 500 and data.class_counts[-1] == 50
+    assert data.class_names[0] == "apple"
+    assert np.bincount(data.eval_labels).tolist() == [100] * 100
+
+
+def test_unreadable_data_dir(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=os.path.join(str(tmp_path), "file")):
+        datasets.load("cifar10_lt", data_dir=str(tmp_path / "file"), imbalance_factor=50)

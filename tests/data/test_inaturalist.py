@@ -1,0 +1,119 @@
+"""iNaturalist's original layout, on a stand-in: real JSON fields, generated JPEGs, three dozen classes."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bbn_tf.data import datasets, long_tail
+from bbn_tf.errors import UserError
+from tests import in_process
+
+CLASSES = 36
+COUNTS = long_tail.class_counts(30, CLASSES, 30)
+
+
+def write(root, year=2018):
+    """train<year>.json, val<year>.json and their images; ids are neither dense nor in order, as nothing promises it."""
+    rng = np.random.default_rng(0)
+    top = {2017: "train_val_images", 2018: "train_val2018"}[year]
+    categories = [{"id": 3 * i + 2, "name": f"taxon {i}", "supercategory": "Plantae"} for i in range(CLASSES)]
+    for part, counts in (("train", COUNTS), ("val", np.full(CLASSES, 2))):
+        images, annotations = [], []
+        for label, category in enumerate(categories):
+            folder = f"{top}/Plantae/{category['id']}"
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            for number in range(counts[label]):
+                name, image = f"{folder}/{part}{number:032x}.jpg", len(images) + 1000
+                height, width = (int(n) for n in rng.integers(30, 60, 2))
+                Image.fromarray(np.full((height, width, 3), 7 * label, np.uint8)).save(root / name)
+                images.append({"id": image, "file_name": name, "width": width, "height": height, "license": 0,
+                               "rights_holder": "somebody"})  # fmt: skip
+                annotations.append({"id": image, "image_id": image, "category_id": category["id"]})
+        rng.shuffle(annotations)
+        content = {
+            "info": {"year": year, "version": "1", "description": "", "contributor": "", "url": ""},
+            "images": images, "categories": categories[::-1], "annotations": annotations,
+            "licenses": [{"id": 0, "name": "none", "url": ""}],
+        }  # fmt: skip
+        (root / f"{part}{year}.json").write_text(json.dumps(content))
+    return root
+
+
+@pytest.fixture(scope="module")
+def inat(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("inat"))
+
+
+def load(root, **settings):
+    return datasets.load("inaturalist2018", data_dir=str(root), image_size=32, **settings)
+
+
+def test_labels_and_paths(inat):
+    data = load(inat)
+    assert data.class_names[:2] == ("taxon 0", "taxon 1") and data.num_classes == CLASSES
+    assert data.class_counts.tolist() == COUNTS.tolist() and np.bincount(data.eval_labels).tolist() == [2] * CLASSES
+    read = data.reader("train")
+    for index in range(0, len(data.train_labels), 17):
+        colour = (read(index).numpy() * data.std + data.mean)[16, 16] * 255
+        np.testing.assert_allclose(colour, 7 * data.train_labels[index], atol=2.5)
+        assert f"/{3 * data.train_labels[index] + 2}/train".encode() in data.train_images[index]
+
+
+def test_2017_and_names_that_came_later(tmp_path):
+    write(tmp_path, 2017)
+    later = [{"id": 3 * i + 2, "name": f"Genus species{i}", "kingdom": "Plantae"} for i in range(CLASSES)]
+    (tmp_path / "categories.json").write_text(json.dumps(later))
+    data = datasets.load("inaturalist2017", data_dir=str(tmp_path), image_size=32)
+    assert data.class_names[35] == "Genus species35" and len(data.train_labels) == COUNTS.sum()
+
+
+def test_missing_images_are_named_or_left_out(tmp_path):
+    write(tmp_path)
+    gone = sorted((tmp_path / "train_val2018" / "Plantae" / "2").iterdir())[0]
+    gone.unlink()
+    total = COUNTS.sum() + 2 * CLASSES
+    with pytest.raises(UserError, match=f"1 of {total} image files can't be read: .*{gone.name} .No such file"):
+        load(tmp_path)
+    assert len(load(tmp_path, skip_unreadable=True).train_labels) == COUNTS.sum() - 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda file, _: file.unlink(), "has no train2018.json; must be the folder of iNaturalist 2018's annotations"),
+        (lambda file, _: file.write_text("{"), "train2018.json: damaged or no annotations of iNaturalist"),
+        (lambda file, _: file.write_bytes(b"\xff\xfe"), "train2018.json: damaged or no annotations of iNaturalist"),
+        (lambda file, _: file.write_text("[]"), "train2018.json: damaged or no annotations"),
+        (lambda file, c: file.write_text(json.dumps({**c, "annotations": []})), "a list is empty or lacks fields"),
+        (lambda file, c: file.write_text(json.dumps({**c, "images": [{"id": 3}]})), "a list is empty or lacks fields"),
+        (lambda file, c: file.write_text(json.dumps({"images": c["images"]})), "(KeyError: 'annotations')"),
+        (lambda file, c: (file.parent / "categories.json").write_text("{}"), "categories.json: damaged"),
+        (lambda file, c: file.write_text(json.dumps({**c, "annotations": c["annotations"][1:]})), "has no annotation"),
+        (lambda file, c: file.write_text(json.dumps({**c, "annotations": c["annotations"] * 2})), "more than one"),
+        (lambda file, c: file.write_text(json.dumps({**c, "categories": c["categories"][1:]})), "unknown category"),
+    ],
+)  # fmt: skip
+def test_other_files_cost_one_line(tmp_path, inat, change, message):
+    for name in ("train2018.json", "val2018.json"):
+        (tmp_path / name).write_text((inat / name).read_text())
+    (tmp_path / "train_val2018").symlink_to(inat / "train_val2018")
+    file = tmp_path / "train2018.json"
+    change(file, json.loads(file.read_text()))
+    with pytest.raises(UserError) as error:
+        load(tmp_path)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_trains(inat, tmp_path):
+    """From its flag file, on the stand-in with a small network."""
+    flag_files = [f"--flagfile=flags/{name}.flags" for name in ("inaturalist2018", "ce")]
+    small = ["--backbone=resnet8", "--image_size=16", "--epochs=1", "--lr_milestones=", "--warmup_epochs=0",
+             "--global_batch_size=64",
+             "--num_devices=1", f"--data_dir={inat}", f"--model_dir={tmp_path / 'run'}"]  # fmt: skip
+    assert in_process.run(*flag_files, *small) == (0, "")
+    figures = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert figures["num_train"] == COUNTS.sum() and len(figures["per_class_error"]) == CLASSES
+    assert os.path.exists(tmp_path / "run" / "model.keras")

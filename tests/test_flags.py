@@ -1,0 +1,257 @@
+import pathlib
+import re
+
+import pytest
+
+from bbn_tf.config import Config
+from bbn_tf.errors import UserError
+from bbn_tf.runs.folder import RunFolder
+from tests.in_process import parse
+
+FLAG_FILES = sorted((pathlib.Path(__file__).parents[1] / "flags").glob("*.flags"))
+
+
+DATA_FILES = ("inaturalist2017", "inaturalist2018")
+
+
+@pytest.fixture
+def first_run(tmp_path):
+    """Function (model) -> folder of a run of it, as far as its settings."""
+
+    def make(model):
+        config = Config(dataset="cifar100_lt", imbalance_factor=10.0, imbalance_seed=2, seed=3, model=model)
+        RunFolder(tmp_path / model).prepare(config.settings(), overwrite=False)
+        return tmp_path / model
+
+    return make
+
+
+def test_defaults_are_the_papers():
+    config = parse()
+    assert (config.model, config.sampler, config.adaptor) == ("bbn", "reversed", "parabolic_decay")
+    assert (config.epochs, config.lr_milestones, config.lr_factor) == (200, (120, 160), 0.01)
+    assert (config.learning_rate, config.momentum, config.weight_decay) == (0.1, 0.9, 2e-4)
+    assert config.model_dir.startswith("saved_models/digits_lt_if50_bbn_resnet32")
+
+
+@pytest.mark.parametrize("path", FLAG_FILES, ids=lambda path: path.stem)
+def test_every_flag_file_parses_and_begins_with_a_comment(path, first_run):
+    assert path.read_text().startswith("# ")
+    second_stage = "probe" in path.read_text() or "crt" in path.read_text()
+    data = ["--data_dir=x"] if path.stem in DATA_FILES else []
+    parse(f"--flagfile={path}", *data, *([f"--from_run={first_run('bbn')}"] if second_stage else []))
+
+
+@pytest.mark.parametrize(
+    ("method", "epochs", "milestones", "deferred"),
+    [
+        ("bbn_inaturalist", 90, (60, 80), 0),
+        ("bbn_inaturalist_2x", 180, (120, 160), 0),
+        ("ce_inaturalist", 90, (60, 80), 0),
+        ("ce_drw_inaturalist", 90, (60, 80), 60),
+        ("ce_drs_inaturalist", 90, (60, 80), 60),
+        ("cb_focal_inaturalist", 90, (60, 80), 0),
+        ("ldam_drw_inaturalist", 90, (60, 80), 60),
+        ("ldam_drw_inaturalist_2x", 180, (120, 160), 120),
+    ],
+)
+def test_table_2(method, epochs, milestones, deferred):
+    """Section 5.2's schedule, and the method's own settings still in place behind it."""
+    files = [f"--flagfile=flags/{name}.flags" for name in ("inaturalist2018", method)]
+    config = parse(*files, "--data_dir=x")
+    assert (config.dataset, config.image_size, config.backbone) == ("inaturalist2018", 224, "resnet50")
+    assert (config.epochs, config.lr_milestones, config.lr_factor) == (epochs, milestones, 0.1)
+    assert (config.global_batch_size, config.learning_rate, config.warmup_epochs) == (128, 0.05, 0)
+    assert config.deferred_epoch == deferred and config.model == ("bbn" if "bbn" in method else "plain")
+    assert config.loss == {"cb": "focal", "ldam": "ldam"}.get(method.split("_")[0], "ce")
+    assert (config.class_weights == "effective") == ("drw" in method or "cb" in method)
+
+
+@pytest.mark.parametrize("data", ["cifar10_lt", "cifar100_lt"])
+@pytest.mark.parametrize("method", ["bbn", "ce"])
+def test_data_and_method_files_compose(data, method):
+    config = parse(*(f"--flagfile=flags/{name}.flags" for name in (data, method)), "--epochs=300")
+    model = {"bbn": "bbn", "ce": "plain"}[method]
+    assert (config.dataset, config.model, config.epochs, config.lr_milestones) == (data, model, 300, (120, 160))
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--imbalance_factor=0.5", "--imbalance_factor=0.5: must be at least 1"),
+        ("--imbalance_factor=nan", "--imbalance_factor=nan: must be a finite number"),
+        ("--validation_fraction=1", "--validation_fraction=1: must be at least 0 and below 1"),
+        ("--epochs=0", "--epochs=0: must be at least 1"),
+        ("--global_batch_size=-1", "--global_batch_size=-1: must be at least 1"),
+        ("--learning_rate=0", "--learning_rate=0: must be above 0"),
+        ("--learning_rate=inf", "--learning_rate=inf: must be a finite number"),
+        ("--lr_milestones=160,120", "--lr_milestones=160,120: must ascend"),
+        ("--lr_milestones=120,200", "--lr_milestones=120,200: must be at least 1 and below --epochs=200"),
+        ("--lr_milestones=a", "--lr_milestones=a: must be whole numbers separated by commas"),
+        ("--warmup_epochs=201", "--warmup_epochs=201: must be at most --epochs=200"),
+        ("--weight_decay=-1", "--weight_decay=-1: must be at least 0"),
+        ("--momentum=1", "--momentum=1: must be at least 0 and below 1"),
+        ("--momentum=0", "--nesterov=True: needs --momentum above 0"),
+        ("--seed=-1", "--seed=-1: must be at least 0"),
+        ("--eval_every=-1", "--eval_every=-1: must be at least 0"),
+        ("--model_dir=", "--model_dir=: must not be empty"),
+        ("--mode=evaluate", "--mode=evaluate: needs --model_dir"),
+    ],
+)
+def test_senseless_values_cost_one_line(argument, message):
+    with pytest.raises(UserError, match="^" + re.escape(message)):
+        parse(argument)
+
+
+@pytest.mark.parametrize("argument", ["--adaptor=equal", "--feature_convention=paper"])
+def test_what_only_bbn_has_is_refused_for_the_plain_model(argument):
+    with pytest.raises(UserError, match=re.escape(f"{argument}: has no meaning with --model=plain")):
+        parse("--model=plain", argument)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--loss=focal", "--loss=focal: only with --model=plain"),
+        ("--class_weights=inverse", "--class_weights=inverse: only with --model=plain"),
+        ("--deferred_epoch=3", "--deferred_epoch=3: only with --model=plain"),
+        ("--model=plain --deferred_epoch=3", "--deferred_epoch=3: needs --class_weights or --sampler to defer"),
+        ("--model=plain --sampler=balanced --deferred_epoch=200", "--deferred_epoch=200: must be below --epochs=200"),
+        ("--model=plain --focal_gamma=1", "--focal_gamma=1: has no meaning with --loss=ce"),
+        ("--model=plain --loss=focal --ldam_scale=3", "--ldam_scale=3: has no meaning with --loss=focal"),
+        ("--model=plain --loss=focal --focal_gamma=-1", "--focal_gamma=-1: must be at least 0"),
+        ("--mixup=input", "--mixup=input: only with --model=plain"),
+        ("--model=plain --mixup_concentration=1", "--mixup_concentration=1: has no meaning with --mixup=none"),
+        ("--model=plain --mixup=input --mixup_concentration=0", "--mixup_concentration=0: must be above 0"),
+        ("--model=plain --mixup=input --mixup_sampler=reversed --sampler=balanced", "--mixup_sampler=reversed: mixes"),
+        ("--model=plain --effective_beta=0.9", "--effective_beta=0.9: has no meaning with --class_weights=none"),
+        (
+            "--model=plain --class_weights=effective --effective_beta=1",
+            "--effective_beta=1: must be at least 0 and below",
+        ),
+    ],
+)
+def test_methods_that_mean_nothing_are_refused(arguments, message):
+    with pytest.raises(UserError, match="^" + re.escape(message)):
+        parse(*arguments.split())
+
+
+def test_settings_that_a_choice_brings_along():
+    config = parse("--model=plain", "--loss=ldam", "--class_weights=effective")
+    assert (config.ldam_margin, config.ldam_scale, config.effective_beta) == (0.5, 30, 0.9999)
+    assert config.focal_gamma is None and config.adaptor is None
+
+
+def test_plain_model_samples_uniformly_by_default():
+    assert parse("--model=plain").sampler == "uniform"
+    assert parse("--model=plain", "--sampler=balanced").sampler == "balanced"
+
+
+def test_evaluate_takes_the_runs_settings(tmp_path):
+    trained = Config(epochs=10, lr_milestones=(), adaptor="beta", weight_decay=1e-4, nesterov=False)
+    RunFolder(tmp_path).prepare(trained.settings(), overwrite=False)
+    config = parse("--mode=evaluate", f"--model_dir={tmp_path}")
+    assert config.settings() == trained.settings()
+    assert (config.adaptor, config.lr_milestones, config.nesterov, config.sync_batch_norm) == ("beta", (), False, False)
+    with pytest.raises(UserError, match="--epochs: has no meaning with --mode=evaluate"):
+        parse("--mode=evaluate", f"--model_dir={tmp_path}", "--epochs=3")
+
+
+def test_second_stage_takes_data_and_seed_from_the_run(first_run):
+    config = parse("--mode=probe", f"--from_run={first_run('bbn')}", "--sampler=balanced")
+    assert (config.dataset, config.imbalance_factor, config.imbalance_seed, config.seed) == ("cifar100_lt", 10, 2, 3)
+    assert (config.classifier, config.model, config.sampler, config.epochs) == ("retrain", "plain", "balanced", 200)
+    other = parse("--mode=probe", f"--from_run={first_run('bbn')}", "--dataset=cifar10_lt", "--seed=4")
+    assert (other.dataset, other.imbalance_factor, other.seed) == ("cifar10_lt", 10, 4)
+    assert other.settings()["mode"] == "probe" and "backbone" not in other.settings()
+    untrained = parse("--mode=probe", f"--from_run={first_run('bbn')}", "--classifier=tau_norm")
+    assert (untrained.epochs, untrained.tau) == (0, 1) and "learning_rate" not in untrained.settings()
+
+
+@pytest.mark.parametrize("arguments", ["", "--classifier=lws --sampler=balanced --epochs=7 --lr_milestones=",
+                                       "--classifier=tau_norm --tau=0.5", "--branch=conventional"])  # fmt: skip
+def test_second_stages_flags_txt_repeats_it(arguments, first_run, tmp_path):
+    config = parse("--mode=probe", f"--from_run={first_run('bbn')}", *arguments.split())
+    run = RunFolder(tmp_path / "second")
+    run.prepare(config.settings(), overwrite=False)
+    assert parse(f"--flagfile={run.flags_file}").settings() == config.settings()
+    assert parse("--mode=evaluate", f"--model_dir={run.path}").settings() == config.settings()
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "message"),
+    [
+        ("bbn", "--backbone=resnet20", "--backbone: has no meaning with --mode=probe"),
+        ("bbn", "--augment=none", "--augment: has no meaning with --mode=probe"),
+        ("bbn", "--mixup=input", "--mixup: has no meaning with --mode=probe"),
+        ("bbn", "--loss=ldam", "--loss=ldam: not in a second stage"),
+        ("bbn", "--tau=1", "--tau=1: has no meaning with --classifier=retrain"),
+        (
+            "bbn",
+            "--classifier=tau_norm --epochs=3",
+            "--epochs: has no meaning with --classifier=tau_norm",
+        ),
+        ("bbn", "--classifier=tau_norm --tau=-1", "--tau=-1: must be at least 0"),
+        ("bbn", "--classifier=lws --logit_adjustment=1", "--logit_adjustment=1: has no meaning with --loss=ce"),
+        ("plain", "--branch=both", "--branch=both: only of a BBN"),
+        (None, "", "--mode=probe: needs --from_run"),
+        (None, "--from_run=nowhere", "--from_run=nowhere: no run's folder"),
+    ],
+)
+def test_second_stages_that_mean_nothing_are_refused(model, arguments, message, first_run):
+    run = [f"--from_run={first_run(model)}"] if model else []
+    with pytest.raises(UserError, match="^" + re.escape(message)):
+        parse("--mode=probe", *run, *arguments.split())
+
+
+@pytest.mark.parametrize(
+    "change", ["--seed=4", "--imbalance_seed=3", "--imbalance_factor=20", "--validation_fraction=0.1"]
+)
+def test_second_stage_holds_out_what_its_run_held_out(change, tmp_path):
+    """Or it would be evaluated on images that the representation was trained on."""
+    RunFolder(tmp_path / "run").prepare(Config(validation_fraction=0.2).settings(), overwrite=False)
+    command = ["--mode=probe", f"--from_run={tmp_path / 'run'}"]
+    assert parse(*command).validation_fraction == 0.2
+    with pytest.raises(UserError, match=f"{change.split('=')[0]}=.*: must be that of --from_run, or"):
+        parse(*command, change)
+    assert parse(*command, "--dataset=cifar10_lt", change).dataset == "cifar10_lt"  # other images altogether
+
+
+@pytest.mark.parametrize("classifier", ["tau_norm", "logit_adjusted"])
+@pytest.mark.parametrize("change", ["--imbalance_factor=20", "--dataset=cifar10_lt", "--imbalance_profile=step"])
+def test_untrained_classifiers_keep_the_data(classifier, change, first_run):
+    command = ["--mode=probe", f"--from_run={first_run('bbn')}", f"--classifier={classifier}"]
+    with pytest.raises(UserError, match=f"must be that of --from_run with --classifier={classifier}"):
+        parse(*command, change)
+
+
+def test_second_stage_does_not_delete_what_it_begins_with(first_run):
+    run = first_run("bbn")
+    for folder in (run, run.parent, f"{run}/"):
+        with pytest.raises(UserError, match=f"--from_run={run}: must be outside --model_dir"):
+            parse("--mode=probe", f"--from_run={run}/", f"--model_dir={folder}", "--overwrite")
+
+
+@pytest.mark.parametrize("argument", ["--from_run=x", "--classifier=lws", "--branch=both", "--tau=1"])
+def test_second_stages_flags_are_refused_elsewhere(argument):
+    name = argument.split("=")[0]
+    with pytest.raises(UserError, match=f"^{name}: has no meaning with --mode=train, only with probe"):
+        parse(argument)
+
+
+def test_settings_in_flags_txt_repeat_the_run(tmp_path):
+    config = Config(dataset="cifar10_lt", imbalance_factor=12.5, lr_milestones=(), deterministic=True, seed=4)
+    run = RunFolder(tmp_path / "run")
+    run.prepare(config.settings(), overwrite=False)
+    assert parse(f"--flagfile={run.flags_file}").settings() == config.settings()
+
+
+def test_unknown_setting_in_flags_txt(tmp_path):
+    RunFolder(tmp_path).prepare({"colour": "blue"}, overwrite=False)
+    with pytest.raises(UserError, match="damaged, unknown setting 'colour'"):
+        parse("--mode=evaluate", f"--model_dir={tmp_path}")
+
+
+def test_default_folder_names_the_augmentation():
+    names = {name: Config(augment=name).model_dir for name in ("basic", "autoaugment_cutout")}
+    assert "basic" not in names["basic"] and "_augment-autoaugment_cutout_" in names["autoaugment_cutout"]
