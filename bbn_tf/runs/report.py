@@ -1,44 +1,42 @@
-"""Tables of finished runs: one run's figures, and a report over many with mean and spread over seeds."""
+"""What is shown of finished runs: a comparison of two, and a report over many with mean and spread over seeds."""
 
-import csv
 import os
-import statistics
 
 from bbn_tf.errors import UserError
 from bbn_tf.files import atomic_path
+from bbn_tf.runs import csv_files, figures, report_pictures, report_tables
 from bbn_tf.runs import plan as plan_lib
-from bbn_tf.runs import report_pictures
+from bbn_tf.runs.figures import print_figures  # noqa: F401  (what main.py calls)
 from bbn_tf.runs.folder import RunFolder
 
-FIGURES = ("top1_error", "many_error", "medium_error", "few_error", "conventional_error", "rebalancing_error")
 LABELS = {"bbn": "BBN", "plain": "plain (cross-entropy)"}
-CSV_FIGURES = (*FIGURES, "balanced_error", "calibration_error", "epoch", "num_train", "evaluated_on", "seconds")
-GROUPS = {"all": "top1_error", "many": "many_error", "medium": "medium_error", "few": "few_error",
-          "calibration (ECE)": "calibration_error"}  # fmt: skip
-EXPLANATION = (
-    "Top-1 error in percent of the last epoch: mean ± sample standard deviation over the seeds, in brackets how many."
+CSV_FIGURES = (
+    *figures.FIGURES,
+    "balanced_error",
+    "calibration_error",
+    "epoch",
+    "num_train",
+    "evaluated_on",
+    "seconds",
+    "macro_f1",
+    "harmonic_mean_accuracy",
+    "worst_class_error",
+    "worst_class",
 )
-
-
-def print_figures(metrics):
-    """Prints the figures of one run, a dict as in metrics.json."""
-    print(table({"error %": metrics}))
-
-
-def table(rows):
-    """Text table, one row a run; figures a run does not have stay empty.
-
-    Args:
-        rows: dict label -> metrics (dict as in metrics.json).
-    """
-    columns = [name for name in FIGURES if any(name in metrics for metrics in rows.values())]
-    titles = {"top1_error": "all"}
-    width = max(len(label) for label in rows) + 2
-    lines = [" " * width + "".join(f"{titles.get(name, name.removesuffix('_error')):>14}" for name in columns)]
-    for label, metrics in rows.items():
-        values = ["" if metrics.get(name) is None else f"{metrics[name]:.2f}" for name in columns]
-        lines.append(f"{label:<{width}}" + "".join(f"{value:>14}" for value in values))
-    return "\n".join(lines)
+EXPLANATION = (
+    "Top-1 error in percent of the last epoch: mean ± sample standard deviation over the seeds, in brackets how many; "
+    "in the tables of groups, behind a single run's error its 95 % interval (Wilson)."
+)
+SHIFTED = (
+    "Top-1 error if the test set itself had a long tail (arXiv:2107.09249): forward, with the share of the most "
+    "frequent class 50 to 2 times that of the rarest; uniform; backward, the other way round."
+)
+TABLES_OF = {  # kind of picture -> the table beside it
+    "grid": report_tables.grid_table,
+    "norms": report_tables.norms_table,
+    "error_by_alpha": report_tables.alpha_table,
+}
+CONFUSED = "Classes confused most often, with the number of images over all seeds and their part of the true class's:"
 
 
 def compare(config, train_and_evaluate):
@@ -60,7 +58,7 @@ def compare(config, train_and_evaluate):
     labelled = {LABELS[model]: [metrics] for model, metrics in rows.items()}
     report_pictures.save("error_by_class", labelled, picture, title="Error by class")
     print(f"\nTop-1 error (%) on {config.dataset}, seed {config.seed}")
-    print(table({label: metrics for label, (metrics,) in labelled.items()}))
+    print(figures.table({label: metrics for label, (metrics,) in labelled.items()}))
     print(f"error by class, head to tail: {picture}")
     return rows
 
@@ -84,9 +82,8 @@ def report(plan):
     for run, metrics in runs.items():
         cells[run.row, run.column].append(metrics)
     write_csv(plan.folder / "results.csv", runs)
-    text = markdown(
-        plan, cells, [draw(plan, picture, cells, number) for number, picture in enumerate(plan.pictures, 1)]
-    )
+    pictures = [draw(plan, picture, cells, number) for number, picture in enumerate(plan.pictures, 1)]
+    text = markdown(plan, cells, pictures, confusions(runs))
     with atomic_path(plan.folder / "results.md") as temporary:
         temporary.write_text(text)
     print(f"{plan.folder}: {len(runs)} of {len(plan.runs())} runs are finished; results.md, results.csv and pictures")
@@ -100,72 +97,55 @@ def write_csv(path, runs):
         path: of the file.
         runs: dict `PlannedRun` -> metrics.
     """
-    with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["row", "column", "seed", *CSV_FIGURES])
-        for run, metrics in runs.items():
-            figures = (metrics.get(name) for name in CSV_FIGURES)
-            texts = ["" if x is None else f"{x:.2f}" if isinstance(x, float) else x for x in figures]
-            writer.writerow([run.row, run.column, run.seed, *texts])
+    shifts = list(dict.fromkeys(name for metrics in runs.values() for name in metrics.get("shifted_error", {})))
+    header = ["row", "column", "seed", *CSV_FIGURES, *(f"shifted_{name}" for name in shifts), "left_out_classes"]
+    rows = []
+    for run, metrics in runs.items():
+        values = [metrics.get(name) for name in CSV_FIGURES]
+        values += [metrics.get("shifted_error", {}).get(name) for name in shifts]
+        texts = ["" if x is None else f"{x:.2f}" if isinstance(x, float) else x for x in values]
+        rows.append([run.row, run.column, run.seed, *texts, ", ".join(figures.left_out(metrics))])
+    csv_files.write(path, header, rows)
 
 
-def markdown(plan, cells, pictures=()):
-    """The report as text: the table of errors, of the groups for each column, pictures.
+def confusions(runs):
+    """dict (row, column) -> list of (class names, confusion as of `csv_files.read_confusion`) of the runs with one."""
+    found = {}
+    for run, metrics in runs.items():
+        if (confusion := csv_files.read_confusion(run.folder)) is not None:
+            found.setdefault((run.row, run.column), []).append((metrics["class_names"], confusion))
+    return found
+
+
+def markdown(plan, cells, pictures=(), confused=None):
+    """The report as text: the table of errors, for each column tables of what is known of its runs, pictures.
 
     Args:
         plan: `bbn_tf.runs.plan.Plan`.
         cells: dict (row, column) -> list of metrics, one a seed; empty ones stay empty in the table.
         pictures: list of texts.
+        confused: see `confusions`.
     """
     parts = [f"# {plan.title}", EXPLANATION]
-    parts.append(error_table(plan, cells))
+    parts.append(report_tables.error_table(plan, cells))
+    parts += figures.left_out_notes(metrics for runs in cells.values() for metrics in runs)
     for column in plan.columns:
         rows = {row: cells[row, column] for row in plan.rows if cells.get((row, column))}
         if rows:
-            parts += [f"## {column}", group_table(rows)]
+            pairs = {row: (confused or {}).get((row, column), []) for row in rows}
+            parts += [f"## {column}", *column_parts(rows, pairs)]
     return "\n\n".join([*parts, *filter(None, pictures)]) + "\n"
 
 
-def error_table(plan, cells):
-    """Markdown table rows x columns of the error, the paper's figure and the difference where it has one."""
-    lines = [["", *plan.columns]]
-    for row, definition in plan.rows.items():
-        paper = definition.get("paper", {})
-        lines.append([row, *(error_cell(cells.get((row, column), []), paper.get(column)) for column in plan.columns)])
-    return _markdown_table(lines)
-
-
-def error_cell(metrics, paper=None):
-    """ "20.31 ± 0.42 (3); paper 20.18, +0.13", or what of it there is."""
-    errors = [one["top1_error"] for one in metrics]
-    parts = [f"{spread(errors)} ({len(errors)})"] if errors else []
-    if paper is not None:
-        parts.append(f"paper {paper:.2f}" + (f", {statistics.fmean(errors) - paper:+.2f}" if errors else ""))
-    return "; ".join(parts)
-
-
-def group_table(rows):
-    """Markdown table of the errors of all, many, medium and few, and the calibration error.
-
-    Args:
-        rows: dict label -> list of metrics, one a seed.
-    """
-    lines = [["", *GROUPS]]
-    for label, metrics in rows.items():
-        values = ([one[name] for one in metrics if one.get(name) is not None] for name in GROUPS.values())
-        lines.append([label, *(spread(v) if v else "" for v in values)])
-    return _markdown_table(lines)
-
-
-def spread(values, digits=2):
-    """ "mean ± sample standard deviation", of a single value only it."""
-    mean = f"{statistics.fmean(values):.{digits}f}"
-    return f"{mean} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else mean
-
-
-def _markdown_table(lines):
-    head, *body = [f"| {' | '.join(cells)} |" for cells in lines]
-    return "\n".join([head, "| --- " + "| ---: " * (len(lines[0]) - 1) + "|", *body])
+def column_parts(rows, pairs):
+    """List of texts: the tables of a column's runs, and what must be said beside them."""
+    parts = [report_tables.group_table(rows)]
+    if shifted := report_tables.shifted_table(rows):
+        parts += [SHIFTED, shifted]
+    parts += figures.left_out_notes(metrics for runs in rows.values() for metrics in runs)
+    if confused := report_tables.confused_list(pairs):
+        parts += [CONFUSED, confused]
+    return parts
 
 
 def draw(plan, picture, cells, number):
@@ -185,33 +165,6 @@ def draw(plan, picture, cells, number):
     paper = {"paper": {row: plan.rows[row].get("paper", {}).get(column) for row in rows}} if kind == "errors" else {}
     path = plan.folder / f"{number}_{kind}.png"
     report_pictures.save(kind, rows, path, title, **options, **paper)
-    table_of = {"grid": grid_table, "norms": norms_table, "error_by_alpha": alpha_table}.get(kind)
+    table_of = TABLES_OF.get(kind)
     parts = [f"## {title}", f"![{title}]({path.name})", *([table_of(rows, **options)] if table_of else [])]
     return "\n\n".join(parts)
-
-
-def grid_table(rows, across, down):
-    """Markdown table of Figure 2: the representation by column, the classifier by line."""
-    lines = [["classifier", *(f"{name} features" for name in across)]]
-    for line in down:
-        runs = (rows.get(plan_lib.GRID_ROW.format(name, line), []) for name in across)
-        lines.append([line, *(error_cell(metrics) for metrics in runs)])
-    return _markdown_table(lines)
-
-
-def norms_table(rows):
-    """Markdown table of Figure 4: mean and standard deviation over the classes, each with its spread over the seeds."""
-    lines = [["", "mean norm", "standard deviation σ over the classes"]]
-    for label, values in report_pictures.norms_by_classifier(rows).items():
-        lines.append([label, spread(values.mean(axis=1), 3), spread(values.std(axis=1), 3)])
-    return _markdown_table(lines)
-
-
-def alpha_table(rows):
-    """Markdown table of the error by alpha, 0 the re-balancing and 1 the conventional branch alone."""
-    lines = [["alpha", *next(iter(rows.values()))[0]["error_by_alpha"]]]
-    for label, metrics in rows.items():
-        lines.append(
-            [label, *(spread(v) for v in zip(*(one["error_by_alpha"].values() for one in metrics), strict=True))]
-        )
-    return _markdown_table(lines)
