@@ -66,21 +66,20 @@ def is_balanced(metrics):
     return math.isclose(metrics.get("balanced_error", metrics["top1_error"]), metrics["top1_error"])
 
 
-def left_out(metrics):
-    """Names of the classes without a test image."""
-    errors = zip(metrics["class_names"], metrics["per_class_error"], strict=True)
-    return [name for name, error in errors if error is None]
-
-
-def left_out_notes(runs):
-    """List of no or one line that names the classes which the runs' means leave out.
+def left_out(runs):
+    """Text that names the classes without a test image in one of the runs; empty if there are none.
 
     Args:
         runs: iterable of metrics.
     """
-    names = list(dict.fromkeys(name for metrics in runs for name in left_out(metrics)))
-    if not names:
-        return []
+    classes = (zip(one["class_names"], one["per_class_error"], strict=True) for one in runs)
+    names = list(dict.fromkeys(name for pairs in classes for name, error in pairs if error is None))
     more = f" and {len(names) - MOST_NAMED} more, see metrics.json" if len(names) > MOST_NAMED else ""
-    shown = ", ".join(map(repr, names[:MOST_NAMED])) + more
-    return [f"without a test image, left out of balanced error, macro-F1, worst class and shifted errors: {shown}"]
+    return ", ".join(map(repr, names[:MOST_NAMED])) + more
+
+
+def left_out_notes(runs):
+    """List of no or one line that names them, and the figures that leave them out."""
+    names = left_out(runs)
+    note = f"without a test image, left out of balanced error, macro-F1, worst class and shifted errors: {names}"
+    return [note] if names else []

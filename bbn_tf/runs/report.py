@@ -104,7 +104,7 @@ def write_csv(path, runs):
         values = [metrics.get(name) for name in CSV_FIGURES]
         values += [metrics.get("shifted_error", {}).get(name) for name in shifts]
         texts = ["" if x is None else f"{x:.2f}" if isinstance(x, float) else x for x in values]
-        rows.append([run.row, run.column, run.seed, *texts, ", ".join(figures.left_out(metrics))])
+        rows.append([run.row, run.column, run.seed, *texts, figures.left_out([metrics])])
     csv_files.write(path, header, rows)
 
 

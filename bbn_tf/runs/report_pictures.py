@@ -7,10 +7,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bbn_tf.files import atomic_path
-from bbn_tf.runs import pictures
+from bbn_tf.runs import figures, pictures
 from bbn_tf.runs.plan import GRID_ROW
 
 
+@pictures.plain_text
 def save(kind, rows, path, title, **options):
     """Draws a picture of `KINDS`.
 
@@ -61,6 +62,8 @@ def error_by_class(figure, rows):
         overall = np.mean([run["top1_error"] for run in runs])
         _line(axes, np.arange(len(order)), heights, colour, marker, f"{label}: {overall:.1f} % overall")
     _class_axis(axes, runs[0], order)
+    if left_out := figures.left_out(run for runs in rows.values() for run in runs):
+        axes.set_xlabel(f"{axes.get_xlabel()}\nwithout a test image: {left_out}", wrap=True)
     axes.set(ylabel="top-1 error (%)", ylim=(0, None))
     _finish(figure, axes)
 

@@ -165,7 +165,7 @@ def test_interval_of_a_single_run_and_classes_left_out(plan):
     assert text.split("## ")[0].count("without a test image") == text.split("## IF 50")[1].count("'-one'") == 1
     assert "without a test image" not in text.split("## IF 10")[1].split("## IF 50")[0]
     with open(plan.folder / "results.csv", newline="") as file:
-        assert [row["left_out_classes"] for row in csv.DictReader(file)][-1] == "'-one"
+        assert [row["left_out_classes"] for row in csv.DictReader(file)][-1] == "'-one'"
 
 
 def test_most_confused_pairs_over_the_seeds(plan):
