@@ -85,7 +85,7 @@ def report(plan):
     pictures = [draw(plan, picture, cells, number) for number, picture in enumerate(plan.pictures, 1)]
     text = markdown(plan, cells, pictures, confusions(runs))
     with atomic_path(plan.folder / "results.md") as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
     print(f"{plan.folder}: {len(runs)} of {len(plan.runs())} runs are finished; results.md, results.csv and pictures")
     return text
 
