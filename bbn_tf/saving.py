@@ -1,9 +1,12 @@
-"""Registers every class of a run's `model.keras` with Keras, optimizer and loss included.
+"""Importing this module registers every class that a model.keras names, so that plain Keras loads it.
 
-After `import bbn_tf.saving`, `keras.models.load_model("saved_models/RUN/model.keras")` loads it anywhere.
+import bbn_tf.saving
+import keras
+
+model = keras.models.load_model("saved_models/RUN/model.keras")
 """
 
-from bbn_tf.models import layers, models
-from bbn_tf.training import cross_entropy, optimizers
+from bbn_tf.models import bbn, layers, plain
+from bbn_tf.training import cross_entropy, sgd
 
-__all__ = ["cross_entropy", "layers", "models", "optimizers"]
+__all__ = ["bbn", "cross_entropy", "layers", "plain", "sgd"]

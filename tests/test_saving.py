@@ -10,9 +10,10 @@ import keras
 import numpy as np
 import pytest
 
-from bbn_tf.models import models
-from bbn_tf.training import optimizers
+from bbn_tf.models.bbn import BBN, build_bbn
+from bbn_tf.models.plain import build_plain
 from bbn_tf.training.cross_entropy import AdjustedCrossEntropy
+from bbn_tf.training.sgd import SGD
 
 ROOT = pathlib.Path(__file__).parents[1]
 PROGRAM = """
@@ -41,11 +42,11 @@ print(json.dumps([answers, registered, sorted(name for name in sys.modules if na
 
 def saved(path, model, loss):
     """Trains a model for one step and saves it; returns its data, and what it answers to them."""
-    rate = optimizers.SGD(0.1, coupled_weight_decay=2e-4, momentum=0.9, nesterov=True)
+    rate = SGD(0.1, coupled_weight_decay=2e-4, momentum=0.9, nesterov=True)
     model.compile(rate, AdjustedCrossEntropy(**loss))
     images = np.linspace(-1, 1, 4 * 32 * 32 * 3, dtype=np.float32).reshape(4, 32, 32, 3)
     labels = np.array([0, 1, 2, 0])
-    x, y = ((images, images), (labels, labels)) if isinstance(model, models.BBN) else (images, labels)
+    x, y = ((images, images), (labels, labels)) if isinstance(model, BBN) else (images, labels)
     model.train_on_batch(x, y)
     model.save(path)
     buffers = sum(np.abs(buffer).sum() for buffer in model.optimizer.momentums)
@@ -59,10 +60,10 @@ def loaded(tmp_path_factory):
     keras.utils.set_random_seed(0)
     shape = (32, 32, 3)
     expected = {
-        "bbn": saved(folder / "bbn.keras", models.build_bbn("resnet8", shape, 3), {}),
+        "bbn": saved(folder / "bbn.keras", build_bbn("resnet8", shape, 3), {}),
         "plain": saved(
             folder / "plain.keras",
-            models.build_plain("resnet8", shape, 3, cosine_scale=30.0, mixup=True),
+            build_plain("resnet8", shape, 3, cosine_scale=30.0, mixup=True),
             {"margins": [1.0, 2.0, 3.0], "offsets": [0.0, 1.0, 2.0], "gamma": 2.0},
         ),
     }

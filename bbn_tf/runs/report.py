@@ -1,17 +1,14 @@
-"""What is shown of finished runs: a comparison of two, and a report over many with mean and spread over seeds."""
+"""A report over many finished runs, with mean and spread over seeds."""
 
-import os
-
+from bbn_tf.choices import imported
 from bbn_tf.errors import UserError
 from bbn_tf.files import atomic_path
-from bbn_tf.runs import csv_files, figures, report_pictures, report_tables
-from bbn_tf.runs import plan as plan_lib
-from bbn_tf.runs.figures import print_figures  # noqa: F401  (what main.py calls)
+from bbn_tf.runs import csv_files, report_pictures, report_tables, tables
 from bbn_tf.runs.folder import RunFolder
+from bbn_tf.runs.picture_kinds import KINDS, shown_rows
 
-LABELS = {"bbn": "BBN", "plain": "plain (cross-entropy)"}
 CSV_FIGURES = (
-    *figures.FIGURES,
+    *tables.FIGURES,
     "balanced_error",
     "calibration_error",
     "epoch",
@@ -31,36 +28,7 @@ SHIFTED = (
     "Top-1 error if the test set itself had a long tail (arXiv:2107.09249): forward, with the share of the most "
     "frequent class 50 to 2 times that of the rarest; uniform; backward, the other way round."
 )
-TABLES_OF = {  # kind of picture -> the table beside it
-    "grid": report_tables.grid_table,
-    "norms": report_tables.norms_table,
-    "error_by_alpha": report_tables.alpha_table,
-}
 CONFUSED = "Classes confused most often, with the number of images over all seeds and their part of the true class's:"
-
-
-def compare(config, train_and_evaluate):
-    """Trains BBN and the plain network with the same settings; prints a table, draws error by class.
-
-    Returns:
-        dict model -> metrics.
-
-    Raises:
-        UserError: a folder is in the way; see also `bbn_tf.modes.train.train_and_evaluate`.
-    """
-    if os.path.exists(os.path.join(config.model_dir, "flags.txt")):
-        raise UserError(f"--model_dir={config.model_dir}: is a run's folder; --mode=compare makes two in a folder")
-    configs = {m: config.with_model(m, os.path.join(config.model_dir, m)) for m in ("plain", "bbn")}
-    for one in configs.values():  # both before minutes are spent on the first
-        RunFolder(one.model_dir).check(one.settings(), one.overwrite)
-    rows = {model: train_and_evaluate(one) for model, one in configs.items()}
-    picture = os.path.join(config.model_dir, "error_by_class.png")
-    labelled = {LABELS[model]: [metrics] for model, metrics in rows.items()}
-    report_pictures.save("error_by_class", labelled, picture, title="Error by class")
-    print(f"\nTop-1 error (%) on {config.dataset}, seed {config.seed}")
-    print(figures.table({label: metrics for label, (metrics,) in labelled.items()}))
-    print(f"error by class, head to tail: {picture}")
-    return rows
 
 
 def report(plan):
@@ -104,7 +72,7 @@ def write_csv(path, runs):
         values = [metrics.get(name) for name in CSV_FIGURES]
         values += [metrics.get("shifted_error", {}).get(name) for name in shifts]
         texts = ["" if x is None else f"{x:.2f}" if isinstance(x, float) else x for x in values]
-        rows.append([run.row, run.column, run.seed, *texts, figures.left_out([metrics])])
+        rows.append([run.row, run.column, run.seed, *texts, tables.left_out([metrics])])
     csv_files.write(path, header, rows)
 
 
@@ -128,7 +96,7 @@ def markdown(plan, cells, pictures=(), confused=None):
     """
     parts = [f"# {plan.title}", EXPLANATION]
     parts.append(report_tables.error_table(plan, cells))
-    parts += figures.left_out_notes(metrics for runs in cells.values() for metrics in runs)
+    parts += tables.left_out_notes(metrics for runs in cells.values() for metrics in runs)
     for column in plan.columns:
         rows = {row: cells[row, column] for row in plan.rows if cells.get((row, column))}
         if rows:
@@ -142,7 +110,7 @@ def column_parts(rows, pairs):
     parts = [report_tables.group_table(rows)]
     if shifted := report_tables.shifted_table(rows):
         parts += [SHIFTED, shifted]
-    parts += figures.left_out_notes(metrics for runs in rows.values() for metrics in runs)
+    parts += tables.left_out_notes(metrics for runs in rows.values() for metrics in runs)
     if confused := report_tables.confused_list(pairs):
         parts += [CONFUSED, confused]
     return parts
@@ -155,16 +123,16 @@ def draw(plan, picture, cells, number):
     """
     kind, title = picture["kind"], picture["title"]
     column = picture.get("column", next(iter(plan.columns)))
-    names = plan_lib.picture_rows(picture) or list(plan.rows)
-    need = report_pictures.NEEDS.get(kind, "top1_error")  # a plain model has no error by alpha
+    names = shown_rows(picture) or list(plan.rows)
+    need = KINDS[kind].needs  # a plain model has no error by alpha
     rows = {row: [run for run in cells.get((row, column), []) if need in run] for row in names}
     rows = {row: runs for row, runs in rows.items() if runs}
     if not rows:
         return ""
-    options = {key: value for key, value in picture.items() if key in ("across", "down")}
-    paper = {"paper": {row: plan.rows[row].get("paper", {}).get(column) for row in rows}} if kind == "errors" else {}
+    options = {key: picture[key] for key in KINDS[kind].required or ()}
+    paper = {"paper": {row: plan.rows[row].get("paper", {}).get(column) for row in rows}} if KINDS[kind].papers else {}
     path = plan.folder / f"{number}_{kind}.png"
     report_pictures.save(kind, rows, path, title, **options, **paper)
-    table_of = TABLES_OF.get(kind)
+    table_of = KINDS[kind].table and imported(KINDS[kind].table)
     parts = [f"## {title}", f"![{title}]({path.name})", *([table_of(rows, **options)] if table_of else [])]
     return "\n\n".join(parts)

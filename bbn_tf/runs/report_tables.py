@@ -7,8 +7,8 @@ import collections
 import re
 import statistics
 
-from bbn_tf.runs import figures, report_pictures
-from bbn_tf.runs.plan import GRID_ROW
+from bbn_tf.runs import report_pictures, tables
+from bbn_tf.runs.picture_kinds import GRID_ROW
 
 GROUPS = {  # column -> figure; the further ones only if a run has them
     "all": "top1_error",
@@ -41,7 +41,7 @@ def error_cell(metrics, paper=None):
     """
     errors = [one["top1_error"] for one in metrics]
     parts = [f"{spread(errors)} ({len(errors)})"] if errors else []
-    if not all(map(figures.is_balanced, metrics)):
+    if not all(map(tables.is_balanced, metrics)):
         parts[0] = f"balanced {spread([one['balanced_error'] for one in metrics])}, all {parts[0]}"
     if paper is not None:
         parts.append(f"paper {paper:.2f}" + (f", {statistics.fmean(errors) - paper:+.2f}" if errors else ""))
@@ -56,7 +56,7 @@ def group_table(rows):
     """
     runs = [one for metrics in rows.values() for one in metrics]
     columns = GROUPS | {title: name for title, name in FURTHER.items() if any(name in one for one in runs)}
-    if not all(map(figures.is_balanced, runs)):
+    if not all(map(tables.is_balanced, runs)):
         columns = {"balanced": "balanced_error"} | columns
     lines = [["", *columns]]
     for label, metrics in rows.items():
@@ -68,7 +68,7 @@ def group_cell(metrics, group, name):
     """Mean and spread of a figure; of a single run instead its 95 % interval, where it has one."""
     values = [one[name] for one in metrics if one.get(name) is not None]
     ends = metrics[0].get("error_intervals", {}).get(group) if len(metrics) == 1 else None
-    shown = f" ({figures.interval(ends)})" if ends else ""
+    shown = f" ({tables.interval(ends)})" if ends else ""
     return spread(values) + shown if values else ""
 
 

@@ -14,7 +14,7 @@ from tensorboard.plugins.hparams import api as hparams_api
 
 from bbn_tf.files import writing
 from bbn_tf.runs import pictures
-from bbn_tf.runs.figures import left_out_notes
+from bbn_tf.runs.tables import left_out_notes
 from bbn_tf.training.evaluation import classifier_norms
 
 SHEET_IMAGES = 32

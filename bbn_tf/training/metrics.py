@@ -14,18 +14,6 @@ SHIFTS = {
     "uniform": 1.0,
     **{f"backward_{ratio}": 1 / ratio for ratio in (2, 5, 10, 25, 50)},
 }
-# What every evaluation gives as one number each; a group's is None without a test image of it.
-SINGLE_FIGURES = (
-    "top1_error",
-    "balanced_error",
-    "many_error",
-    "medium_error",
-    "few_error",
-    "worst_class_error",
-    "macro_f1",
-    "harmonic_mean_accuracy",
-    "calibration_error",
-)
 
 
 def confusion_matrix(labels, predicted, num_classes):

@@ -5,7 +5,7 @@ import types
 import numpy as np
 import pytest
 
-from bbn_tf.data.datasets import ImageDataset
+from bbn_tf.data.image_dataset import ImageDataset
 from bbn_tf.data.image_files import FileDataset
 from bbn_tf.errors import UserError
 from bbn_tf.runs import csv_files

@@ -4,7 +4,8 @@ import json
 import pytest
 
 from bbn_tf.errors import UserError
-from bbn_tf.runs import csv_files, figures, report, report_tables
+from bbn_tf.modes import compare
+from bbn_tf.runs import csv_files, report, report_tables, tables
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.runs.plan import Plan
 
@@ -18,7 +19,7 @@ METRICS = {
 
 
 def test_table_by_hand():
-    lines = figures.table({report.LABELS[model]: metrics for model, metrics in METRICS.items()}).splitlines()
+    lines = tables.table({compare.LABELS[model]: metrics for model, metrics in METRICS.items()}).splitlines()
     assert lines[0].split() == ["all", "many", "medium", "few", "conventional", "rebalancing"]
     assert lines[1].split() == ["BBN", "18.00", "6.50", "28.25", "30.00", "70.00"]
     assert lines[2].split() == ["plain", "(cross-entropy)", "24.00", "0.00", "48.00"]
@@ -26,14 +27,15 @@ def test_table_by_hand():
     assert lines[1].index("28.25") + 5 == lines[2].index("48.00") + 5 == lines[0].index("few") + 3
 
 
-def test_compare_trains_both_with_the_same_settings(make_config, capsys):
+def test_compare_trains_both_with_the_same_settings(make_config, capsys, monkeypatch):
     config, seen = make_config(mode="compare", adaptor="equal"), []
 
     def train_and_evaluate(one):
         seen.append(one)
         return METRICS[one.model]
 
-    rows = report.compare(config, train_and_evaluate)
+    monkeypatch.setattr(compare, "train_and_evaluate", train_and_evaluate)
+    rows = compare.run(config)
     assert rows == METRICS
     different = ("model", "sampler", "adaptor", "feature_convention")
     first, second = ({k: v for k, v in c.settings().items() if k not in different} for c in seen)

@@ -12,7 +12,7 @@ from tensorboard.plugins.hparams import metadata
 
 from bbn_tf.data import datasets, readers
 from bbn_tf.errors import UserError
-from bbn_tf.models import models
+from bbn_tf.models.plain import build_plain
 from bbn_tf.modes import train
 from bbn_tf.runs import pictures, tensorboard
 from bbn_tf.training import metrics
@@ -144,7 +144,7 @@ def test_classes_without_a_test_image_are_named(tmp_path):
     evaluator = types.SimpleNamespace(dataset=dataset, figures=figures, confusion=confusion)
     log = tensorboard.EventLog(tmp_path)
     callback = tensorboard.WriteSummaries(log, evaluator, flags={}, hyperparameters={}, first_batches=None)
-    callback.set_model(models.build_plain("resnet8", (32, 32, 3), 3))
+    callback.set_model(build_plain("resnet8", (32, 32, 3), 3))
     log.restart(lambda: callback._summarise_epoch({"top1_error": figures["top1_error"]}, 1), 0)
     assert Events(tmp_path).text("left_out").endswith("worst class and shifted errors: 'cat'")
 

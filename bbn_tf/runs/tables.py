@@ -1,4 +1,4 @@
-"""One run's figures as text, and what must be said beside them."""
+"""One run's figures, or a few runs', as a text table, and what must be said beside them."""
 
 import math
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bbn_tf.runs import figures
+from bbn_tf.runs import tables
 from bbn_tf.training import metrics
 
 NAMES = ["head", "middle", "tail"]
@@ -26,7 +26,7 @@ def cells(line):
 
 def test_table_with_intervals():
     """1, 5 and 10 of 10 images wrong."""
-    head, errors, intervals = figures.table({"error %": BALANCED}).splitlines()
+    head, errors, intervals = tables.table({"error %": BALANCED}).splitlines()
     assert cells(head) == ["all", "many", "medium", "few", "conventional"]
     assert cells(errors) == ["error", "%", "53.33", "10.00", "50.00", "100.00", "50.00"]
     ends = ["{:.1f}-{:.1f}".format(*metrics.wilson_interval(*n)) for n in ((16, 30), (1, 10), (5, 10), (10, 10))]
@@ -34,27 +34,27 @@ def test_table_with_intervals():
 
 
 def test_balanced_error_comes_first_where_the_test_set_is_not():
-    head, errors, intervals = figures.table({"error %": NOT_BALANCED}).splitlines()
+    head, errors, intervals = tables.table({"error %": NOT_BALANCED}).splitlines()
     assert cells(head)[:2] == ["balanced", "all"]
     assert cells(errors)[2:4] == ["53.33", "41.67"]
     assert head.index("all") + 3 == errors.index("41.67") + 5 == intervals.index("24.5 - 61.2") + 11
     old = {**OLD, "balanced_error": OLD["top1_error"] + 1e-14}
-    assert cells(figures.table({"x": old}).splitlines()[0])[0] == "all"
-    assert cells(figures.table({"x": {**old, "balanced_error": 50.0}}).splitlines()[0])[0] == "balanced"
+    assert cells(tables.table({"x": old}).splitlines()[0])[0] == "all"
+    assert cells(tables.table({"x": {**old, "balanced_error": 50.0}}).splitlines()[0])[0] == "balanced"
 
 
 def test_classes_without_an_image_are_named():
-    lines = figures.table({"error %": LEFT_OUT}).splitlines()
+    lines = tables.table({"error %": LEFT_OUT}).splitlines()
     assert cells(lines[0])[0] == "balanced"
-    (note,) = figures.left_out_notes([LEFT_OUT, OLD])
+    (note,) = tables.left_out_notes([LEFT_OUT, OLD])
     assert lines[-1] == note and note.startswith("without a test image, left out of ") and note.endswith(": 'middle'")
-    assert figures.left_out_notes([BALANCED, OLD]) == []
+    assert tables.left_out_notes([BALANCED, OLD]) == []
     many = {"class_names": [f"c{i}" for i in range(15)], "per_class_error": [None] * 15}
-    assert figures.left_out_notes([many])[0].endswith("'c8', 'c9' and 5 more, see metrics.json")
+    assert tables.left_out_notes([many])[0].endswith("'c8', 'c9' and 5 more, see metrics.json")
 
 
 def test_details_of_a_run(capsys):
-    figures.print_figures(BALANCED)
+    tables.print_figures(BALANCED)
     lines = capsys.readouterr().out.splitlines()
     assert lines[3] == "images evaluated on: all 30, many 10, medium 10, few 10"
     f1 = 100 * (18 / 25 + 10 / 25 + 0) / 3
@@ -66,16 +66,16 @@ def test_details_of_a_run(capsys):
 
 
 def test_figures_of_an_older_run(capsys):
-    figures.print_figures(OLD)
+    tables.print_figures(OLD)
     assert [cells(line)[-1] for line in capsys.readouterr().out.splitlines()] == ["few", "100.00"]
 
 
 def test_interval_of_an_empty_group():
-    assert figures.interval(None) == "" and figures.interval([1.04, 20.0]) == "1.0 - 20.0"
-    assert figures.table({"x": LEFT_OUT}).splitlines()[2].count(" - ") == 3
+    assert tables.interval(None) == "" and tables.interval([1.04, 20.0]) == "1.0 - 20.0"
+    assert tables.table({"x": LEFT_OUT}).splitlines()[2].count(" - ") == 3
 
 
 @pytest.mark.parametrize("order", [(OLD, BALANCED), (BALANCED, OLD)])
 def test_older_and_newer_runs_in_one_table(order):
-    lines = figures.table(dict(zip("ab", order, strict=True))).splitlines()
+    lines = tables.table(dict(zip("ab", order, strict=True))).splitlines()
     assert len(lines) == 4 and sum(line.startswith("  95 % interval") for line in lines) == 1
