@@ -88,6 +88,7 @@ class Config:
         None,
         "Folder of the run, by default saved_models/<name from the settings>; predict: or of an exported model.",
         rule=_of_report,
+        path=True,
     )
 
     dataset: str = _core(DATA, "digits_lt", "Data set.", table=DATASETS)
@@ -110,6 +111,7 @@ class Config:
         None,
         "Start from the trunk and the branches of an earlier run (folder or .keras file) or torchvision's (.npz).",
         rule=_init_from,
+        path=True,
     )
     loss: str = _core(CLASSIFIER, "ce", "Loss; BBN has ce alone.", table=LOSSES, rule=_linear_in_a_second_stage)
     class_weights: str = _core(

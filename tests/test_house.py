@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 PACKAGE = pathlib.Path(__file__).parents[1] / "bbn_tf"
-BASE = {"choices", "files", "errors"}
+BASE = {"choices", "files", "errors", "surroundings"}
 MAY_IMPORT = {  # room -> what of bbn_tf its modules may import, besides itself
     "errors": set(),
     "files": {"errors"},

@@ -12,6 +12,7 @@ from bbn_tf.data import file_checks
 from bbn_tf.errors import UserError
 from bbn_tf.models import init_from
 from bbn_tf.modes import build
+from bbn_tf.runs import csv_files
 from bbn_tf.runs.tables import print_figures
 from bbn_tf.training import checkpoints, evaluation, hosts
 
@@ -76,6 +77,7 @@ def _steps_per_epoch(config, dataset):
 
 
 def _train(config, run, dataset, stage, strategy, steps, start):
+    images = dataset
     if stage is not None:
         dataset = stage.features()
     keras.utils.set_random_seed(config.seed)
@@ -113,6 +115,8 @@ def _train(config, run, dataset, stage, strategy, steps, start):
         run.save_model(model.save)
     starts = run.time_starts(time.perf_counter() - start)
     content = metrics(config, dataset, figures, starts)
+    if run.writes:
+        csv_files.write_evaluation(run.path, images, evaluator)
     run.write_metrics(content)
     return content if run.writes else None
 

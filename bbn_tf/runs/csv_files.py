@@ -11,7 +11,7 @@ import pathlib
 import numpy as np
 
 from bbn_tf.errors import UserError
-from bbn_tf.files import atomic_path
+from bbn_tf.files import atomic_path, check_output
 
 EVALUATION, CONFUSION = "evaluation.csv", "confusion.csv"
 FORMULA = ("=", "+", "-", "@")
@@ -34,6 +34,15 @@ def write(path, header, rows):
 def _cell(value):
     text = os.fspath(value) if isinstance(value, os.PathLike) else value
     return f"'{text}" if isinstance(text, str) and text.startswith(FORMULA) else text
+
+
+def check_folder(folder, overwrite):
+    """Raises UserError if the folder of --output can't be written to, or has what may not be replaced."""
+    folder = pathlib.Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--output={folder}: is a file; must be a folder to write {EVALUATION} and {CONFUSION} in")
+    for name in (EVALUATION, CONFUSION):
+        check_output(folder / name, overwrite)
 
 
 def write_evaluation(folder, dataset, evaluator):
