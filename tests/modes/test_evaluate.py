@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from bbn_tf.config import Config
 from bbn_tf.errors import UserError
 from bbn_tf.modes import build, evaluate, train
 from bbn_tf.runs.folder import RunFolder
@@ -43,9 +44,8 @@ def test_a_training_on_files_writes_both_and_overwrite_removes_them(make_config,
     config = make_config(model="plain", epochs=1, lr_milestones=(), eval_every=0, **files)
     metrics = train.train_and_evaluate(config)
     rows = assert_tables_are(config.model_dir, metrics, [0] * 4 + [1] * 4 + [2] * 4)
-    assert all(
-        pathlib.Path(row["file"]).is_file() and pathlib.Path(row["file"]).parent.name == row["class"] for row in rows
-    )
+    paths = [pathlib.Path(row["file"]) for row in rows]
+    assert all(path.is_file() for path in paths) and [path.parent.name for path in paths] == [r["class"] for r in rows]
     assert metrics["eval_group_counts"] == {"all": 12, "many": 0, "medium": 4, "few": 8}
     assert metrics["error_intervals"]["many"] is None and metrics["worst_class"] in ("ant", "bee", "cat")
     run = RunFolder(config.model_dir)
@@ -53,8 +53,9 @@ def test_a_training_on_files_writes_both_and_overwrite_removes_them(make_config,
     assert not (run.path / "evaluation.csv").exists() and not (run.path / "confusion.csv").exists()
 
 
-def test_a_second_stage_names_the_images_not_their_features(make_config, finished_run):
-    config = make_config(mode="probe", from_run=finished_run().model_dir, classifier="tau_norm")
+def test_a_second_stage_names_the_images_not_their_features(finished_run, tmp_path):
+    first = finished_run().model_dir
+    config = Config(mode="probe", from_run=first, classifier="tau_norm", model_dir=str(tmp_path / "run"), num_devices=1)
     metrics = train.train_and_evaluate(config)
     rows = assert_tables_are(config.model_dir, metrics, build.dataset(config).eval_labels)
     assert [row["index"] for row in rows] == [str(i) for i in range(600)]
