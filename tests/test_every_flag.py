@@ -54,7 +54,7 @@ CHANGES = {  # flag -> (what else must be set for it to mean anything, another v
     "lr_factor": ({}, 0.5),
     "warmup_epochs": ({}, 3),
     "optimizer": ({}, "adamw"),
-    "lr_schedule": ({}, "cosine"),
+    "lr_schedule": ({"lr_milestones": None}, "cosine"),
     "warmup_start": ({}, 0.5),
     "momentum": ({}, 0.5),
     "nesterov": ({}, False),
