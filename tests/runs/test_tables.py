@@ -4,6 +4,13 @@ import pytest
 from bbn_tf.runs import tables
 from bbn_tf.training import metrics
 
+METRICS = {
+    "bbn": {"top1_error": 18.0, "many_error": 6.5, "medium_error": None, "few_error": 28.25, "conventional_error": 30.0,
+            "rebalancing_error": 70.0, "per_class_error": [6.5, 29.5], "class_counts": [110, 4],
+            "class_names": ["zero", "one"]},
+    "plain": {"top1_error": 24.0, "many_error": 0.0, "medium_error": None, "few_error": 48.0,
+              "per_class_error": [0.0, None], "class_counts": [110, 4], "class_names": ["zero", "one"]},
+}  # fmt: skip
 NAMES = ["head", "middle", "tail"]
 
 
@@ -79,3 +86,12 @@ def test_interval_of_an_empty_group():
 def test_older_and_newer_runs_in_one_table(order):
     lines = tables.table(dict(zip("ab", order, strict=True))).splitlines()
     assert len(lines) == 4 and sum(line.startswith("  95 % interval") for line in lines) == 1
+
+
+def test_table_by_hand():
+    lines = tables.table({"BBN": METRICS["bbn"], "plain (cross-entropy)": METRICS["plain"]}).splitlines()
+    assert lines[0].split() == ["all", "many", "medium", "few", "conventional", "rebalancing"]
+    assert lines[1].split() == ["BBN", "18.00", "6.50", "28.25", "30.00", "70.00"]
+    assert lines[2].split() == ["plain", "(cross-entropy)", "24.00", "0.00", "48.00"]
+    # Figures stand under their titles, empty ones leave their place.
+    assert lines[1].index("28.25") + 5 == lines[2].index("48.00") + 5 == lines[0].index("few") + 3
