@@ -155,10 +155,7 @@ class Config:
     seed: int = _core(DATA, 0, "Of initial weights, draws and the validation split.", rule=is_seed)
     deterministic: bool = _core(CLASSIFIER, False, "Slower operations whose results do not depend on timing.")
     eval_every: int = _core(
-        CLASSIFIER,
-        10,
-        "Evaluate every so many epochs, and after the last; 0: after the last only.",
-        rule=at_least(0),
+        CLASSIFIER, 10, "Evaluate every so many epochs, and after the last; 0: after the last only.", rule=at_least(0)
     )
 
     def __init__(self, **given):
