@@ -1,14 +1,21 @@
+import csv
 import io
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
 from bbn_tf import surroundings
+from bbn_tf.choices import as_text
+from bbn_tf.config import SETTINGS
 from bbn_tf.errors import UserError
+from bbn_tf.runs.folder import HEADER
+from tests.image_files import write_tree
+from tests.in_process import parse
 
 ROOT = pathlib.Path(__file__).parents[1]
 STRANGE = {"image_data_format": "channels_first", "floatx": "float16", "epsilon": 0.1, "backend": "tensorflow"}
@@ -114,3 +121,68 @@ def test_output_that_lacks_letters(monkeypatch, encoding, shown):
     print("café 日")
     stream.flush()
     assert stream.buffer.getvalue() == shown
+
+
+PATHS = {
+    "train": ("model_dir", "data_dir", "init_from"),
+    "probe": ("from_run",),
+    "sweep": ("plan",),
+    "describe": ("output", "data_dir"),
+}
+
+
+def test_every_path_is_known_as_one():
+    assert {name for name, setting in SETTINGS.items() if setting.path} == {*sum(PATHS.values(), ()), "images"}
+
+
+@pytest.mark.parametrize(("mode", "name"), [(mode, name) for mode, names in PATHS.items() for name in names])
+def test_the_home_folder_in_paths(mode, name, tmp_path, monkeypatch):
+    """From the shell, and from a flag file."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    first = tmp_path / "first"
+    first.mkdir()
+    (first / "flags.txt").write_text(f"{HEADER}\n--dataset=digits_lt\n--model=plain\n")
+    needed = {"sweep": ["--plan=x"], "probe": [f"--from_run={first}"]}.get(mode, [])
+    (tmp_path / "a.flags").write_text(f"--{name}=~/first\n")
+    for arguments in ([f"--{name}=~/first"], ["--flagfile=~/a.flags"]):
+        assert getattr(parse(f"--mode={mode}", *needed, *arguments), name) == str(first)
+    assert getattr(parse(f"--mode={mode}", *needed, f"--{name}={first}/~"), name) == f"{first}/~"
+
+
+NAMES = ["Ba$$in", 'a, "b"', "=1+1", "two\nlines", "\U0001f600"]
+
+
+def test_a_training_in_strange_surroundings(keras_home, tmp_path):
+    """Keras set up otherwise, an output that knows ASCII only, and class folders of any name."""
+    keras_home(STRANGE)
+    root = tmp_path / "Fotos \u65e5"
+    for number, name in enumerate(NAMES):
+        write_tree(tmp_path / "made" / str(number), {"ant": 6 + number})
+        root.mkdir(exist_ok=True)
+        os.rename(tmp_path / "made" / str(number) / "ant", root / name)
+    settings = {"dataset": "folder", "data_dir": root, "image_size": 16, "model": "plain", "backbone": "resnet8"}
+    settings |= {"epochs": 1, "lr_milestones": "", "warmup_epochs": 0, "global_batch_size": 8}
+    settings |= {"model_dir": tmp_path / "run"}
+    process = subprocess.run(
+        [sys.executable, ROOT / "main.py", *(f"--{name}={as_text(value)}" for name, value in settings.items())],
+        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=False,
+    )  # fmt: skip
+    assert process.returncode == 0 and "Traceback" not in process.stderr, process.stderr
+    with open(tmp_path / "run" / "evaluation.csv", newline="", encoding="utf-8") as file:
+        written = {int(row["class_id"]): row["class"] for row in csv.DictReader(file)}
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["class_names"] == sorted(NAMES)
+    assert [written[i] for i in range(5)] == ["'=1+1" if name == "=1+1" else name for name in sorted(NAMES)]
+    with zipfile.ZipFile(tmp_path / "run" / "model.keras") as archive:
+        model = archive.read("config.json").decode()
+    assert "channels_last" in model and "channels_first" not in model and "float16" not in model
+
+
+def test_legacy_keras_ends_the_program_in_one_line():
+    process = subprocess.run(
+        [sys.executable, ROOT / "main.py"],
+        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "TF_USE_LEGACY_KERAS": "1"}, check=False,
+    )  # fmt: skip
+    assert process.stderr == "error: TF_USE_LEGACY_KERAS=1: the program needs Keras 3; unset it\n"
+    assert process.returncode == 1
