@@ -52,9 +52,6 @@ def random_resized(shape, key):
     return tf.where(tf.reduce_any(fits), drawn, tf.concat([(shape - whole) // 2, whole], 0))
 
 
-CROPS = {"none": central, "basic": random, "random_resized_crop": random_resized}
-
-
 def decode(content, crop, size, key=None):
     """The crop of an encoded image; of a JPEG no more is decoded than it needs.
 
@@ -62,7 +59,7 @@ def decode(content, crop, size, key=None):
 
     Args:
         content: scalar string, see `decoding`.
-        crop: function of `CROPS`.
+        crop: `central`, `random` or `random_resized`.
         size: side of the result in pixels.
         key: int [2], for a random crop.
 
