@@ -49,11 +49,18 @@ def is_turned(content):
 def count_turned(paths):
     """How many of these image files (sequence of bytes) are stored in another way than upright.
 
-    Older versions read them as they are stored.  What can't be read is left out.
+    What can't be read is left out.
     """
     paths = tf.data.Dataset.from_tensor_slices(tf.constant(list(paths), tf.string))
     turned = paths.map(lambda path: of_file(tf.io.read_file(path)) != 1, tf.data.AUTOTUNE)
     return int(sum(turned.ignore_errors().as_numpy_iterator()))
+
+
+def note_turned(paths):
+    """Prints a line for a run of an older version, which read files as they are stored, if that was another way."""
+    turned = count_turned(paths)
+    if turned:
+        print(f"note: {turned} of {len(paths)} photos are turned upright now; they were not when this run was trained")
 
 
 def turn(image, held):

@@ -152,10 +152,13 @@ def test_upright_images_give_the_same_batches_as_before(kind):
     np.testing.assert_array_equal(list(read.as_numpy_iterator()), expected)
 
 
-def test_turned_files_are_counted(tmp_path):
+def test_turned_files_are_counted(tmp_path, capsys):
     """For a run that was trained before photos were turned; what can't be read is somebody else's to name."""
     contents = {"a": encoded(PHOTO, "jpeg", 6), "b": encoded(PHOTO, "jpeg"), "c": encoded(PHOTO, "webp", 2), "d": b""}
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     paths = [str(tmp_path / name).encode() for name in (*contents, "missing")]
     assert orientation.count_turned(paths) == 2 and orientation.count_turned([]) == 0
+    orientation.note_turned(paths)
+    orientation.note_turned(paths[1:2])
+    assert capsys.readouterr().out.startswith("note: 2 of 5 photos are turned upright now; they were not")
