@@ -147,7 +147,8 @@ def test_the_home_folder_in_paths(mode, name, tmp_path, monkeypatch):
     (tmp_path / "a.flags").write_text(f"--{name}=~/first\n")
     for arguments in ([f"--{name}=~/first"], ["--flagfile=~/a.flags"]):
         assert getattr(parse(f"--mode={mode}", *needed, *arguments), name) == str(first)
-    assert getattr(parse(f"--mode={mode}", *needed, f"--{name}={first}/~"), name) == f"{first}/~"
+    if mode != "probe":  # which reads it
+        assert getattr(parse(f"--mode={mode}", *needed, f"--{name}={first}/~"), name) == f"{first}/~"
 
 
 NAMES = ["Ba$$in", 'a, "b"', "=1+1", "two\nlines", "\U0001f600"]
