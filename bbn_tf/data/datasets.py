@@ -24,6 +24,7 @@ class ImageDataset:
         class_names: C names, head to tail.
         mean, std: per channel, of images scaled to [0, 1].
         horizontal_flip: whether a mirrored image is still of its class.
+        evaluated_on: "test" or "validation": what the part to evaluate on is.
     """
 
     train_images: np.ndarray
@@ -34,6 +35,7 @@ class ImageDataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     horizontal_flip: bool = True
+    evaluated_on: str = "test"
     one_by_one = False  # whether `reader` takes one index at a time
 
     @property
@@ -184,7 +186,7 @@ OF_RECORDS = ("i_naturalist2017", "i_naturalist2018")  # the same in TFDS's file
 
 
 def load(name, *, data_dir=None, imbalance_factor=None, imbalance_profile="exp", imbalance_seed=0,
-         validation_fraction=0.0, seed=0, **settings):  # fmt: skip
+         validation_fraction=0.0, seed=0, evaluate_on=None, **settings):  # fmt: skip
     """A long-tailed data set.
 
     Args:
@@ -193,8 +195,9 @@ def load(name, *, data_dir=None, imbalance_factor=None, imbalance_profile="exp",
         imbalance_factor, imbalance_profile: see `long_tail.class_counts`; None for the data as they are.
         imbalance_seed: which images are kept.
         validation_fraction: in [0, 1); if positive, that part of the long-tailed training images, class by
-            class, takes the test set's place and is not trained on.
+            class, is not trained on.
         seed: which images are held out.
+        evaluate_on: "test", "validation" or None for "validation" with a fraction and else "test".
         **settings: what only this data set has.
 
     Returns:
@@ -203,13 +206,21 @@ def load(name, *, data_dir=None, imbalance_factor=None, imbalance_profile="exp",
     Raises:
         UserError: data not available, or a class would be empty.
     """
+    held = {"validation_fraction": validation_fraction, "seed": seed, "evaluate_on": evaluate_on}
+    if name in OF_FILES:
+        return DATASETS[name](data_dir, **held, **settings)
     tail = DATASETS[name](data_dir, **settings)
     if imbalance_factor is not None:
         counts = long_tail.class_counts(tail.class_counts.max(), tail.num_classes, imbalance_factor, imbalance_profile)
         tail = tail.keep(long_tail.subset_indices(tail.train_labels, counts, imbalance_seed))
     if not validation_fraction:
+        if evaluate_on == "validation":
+            raise UserError("--evaluate_on=validation: needs --validation_fraction, the part to hold out")
         return tail
     train, held_out = long_tail.stratified_split(tail.train_labels, validation_fraction, seed)
+    if evaluate_on == "test":
+        return tail.keep(train)
     return dataclasses.replace(
-        tail.keep(train), eval_images=tail.train_images[held_out], eval_labels=tail.train_labels[held_out]
-    )
+        tail.keep(train), eval_images=tail.train_images[held_out], eval_labels=tail.train_labels[held_out],
+        evaluated_on="validation",
+    )  # fmt: skip

@@ -168,12 +168,12 @@ def test_inspection_sees_damage_in_the_middle(own):
         (lambda root: [shutil.rmtree(root / part / name) for part in ("train", "test") for name in ("ant", "bee")],
          "has one class only, 'cat'"),
         (lambda root: shutil.rmtree(root / "train" / "cat"), "{root}/test/cat: is a class that {root}/train does not"),
-        (lambda root: (root / "train" / "dog").mkdir(), "class 'dog' has no image to train on (looked for .jpeg"),
+        (lambda root: (root / "train" / "dog").mkdir(), "class 'dog' has no image to train on (looked for .bmp"),
         (lambda root: [shutil.rmtree(root / "test" / name) or (root / "test" / name).mkdir() for name in COLOURS],
          "no image to evaluate on"),
         (lambda root: os.mkdir(os.fsencode(root) + b"/train/\xff"), "the class folder b'\\xff' has no UTF-8 name"),
         (lambda root: (root / "train" / "ant" / "up").symlink_to(root / "train"), "is a link to a folder that it lies"),
-        (lambda root: (root / "train" / "eel").symlink_to("eel"), "--data_dir={root}/train: can't be read (Too many"),
+        (lambda root: (root / "train" / "eel").symlink_to("eel"), "{root}/train: can't be read (Too many"),
     ],
 )  # fmt: skip
 def test_other_folders_cost_one_line(own, change, message):
@@ -223,7 +223,7 @@ def test_senseless_settings(arguments, message):
 
 
 def test_split_settings_without_a_split(two_trees):
-    with pytest.raises(UserError, match="--test_fraction=0.3: has no meaning here, since .*/test is the test set"):
+    with pytest.raises(UserError, match="--test_fraction=0.3: has no meaning here, since .* has test images of its own"):
         load(two_trees, test_fraction=0.3)
 
 
@@ -280,7 +280,7 @@ def test_damage_that_only_training_meets_is_named(own, tmp_path):
     content[len(content) // 2] ^= 255
     path.write_bytes(content)
     status, message = in_process.run(*TINY, f"--data_dir={own}", f"--model_dir={tmp_path / 'run'}")
-    assert status == 1 and f"{path} (" in message and "can't be decoded; replace what is damaged" in message
+    assert status == 1 and f"{path} (" in message and "can't be decoded; put whole files in their place" in message
     assert "\n" not in message
 
 
