@@ -11,6 +11,7 @@ from bbn_tf.data.listing import ENDINGS
 from bbn_tf.errors import UserError
 
 TEST_FRACTION, SPLIT_SEED = 0.2, 0
+REPLACE = "replace them, or leave them out with --skip_unreadable"
 LACKING = {
     "test": "a class needs two, or to be in test/ as well",
     "validation": "--evaluate_on=validation needs a folder val/, or --validation_fraction",
@@ -115,14 +116,15 @@ def load(listed, split, *, skip_unreadable=False, find_damage=None, record=None,
     if record is not None:
         parts = _followed(listed, split.parts(listed), record, split.evaluated, use)
         if use != "evaluate":
-            refuse_damaged(joined(parts[part] for part in ("train", split.evaluated)), listed.root, file_checks.glance)
+            used = joined(parts[part] for part in ("train", split.evaluated))
+            refuse_damaged(used, listed.root, file_checks.glance, "put the files back as they were")
     else:
         listed, unreadable = readable(listed, skip_unreadable, find_damage)
         parts = {**split.parts(listed), "unreadable": unreadable}
         if started_from is not None:
             parts = _without_trained(listed, parts, split, started_from)
         if not skip_unreadable and find_damage is None:
-            refuse_damaged(parts[split.evaluated], listed.root, file_checks.decode)
+            refuse_damaged(parts[split.evaluated], listed.root, file_checks.decode, REPLACE)
     check_parts(listed, parts, split.evaluated, use)
     for part in {"test", "validation"} - {split.evaluated}:
         if len(parts[part]):
@@ -141,7 +143,7 @@ def readable(listed, skip_unreadable, find_damage):
     if damaged:
         text = _damaged_text(files, damaged, listed.root)
         if not skip_unreadable:
-            raise UserError(f"--data_dir={listed.root}: {text}; replace them, or leave them out with --skip_unreadable")
+            raise UserError(f"--data_dir={listed.root}: {text}; {REPLACE}")
         print(f"note: {text}; left out")
     good = np.ones(len(files), bool)
     good[list(damaged)] = False
@@ -150,13 +152,10 @@ def readable(listed, skip_unreadable, find_damage):
     return dataclasses.replace(listed, parts=parts), files.take(~good)
 
 
-def refuse_damaged(files, root, find_damage):
+def refuse_damaged(files, root, find_damage, advice):
     """Raises UserError if some of `files` (`ImageFiles`) are damaged."""
     if damaged := find_damage(files.paths):
-        raise UserError(
-            f"--data_dir={root}: {_damaged_text(files, damaged, root)}; replace them, or leave them out with "
-            "--skip_unreadable"
-        )
+        raise UserError(f"--data_dir={root}: {_damaged_text(files, damaged, root)}; {advice}")
 
 
 def _damaged_text(files, damaged, root):

@@ -5,7 +5,7 @@ import typing
 
 import numpy as np
 
-from bbn_tf.data import file_sets, old_rule, readers
+from bbn_tf.data import file_sets, old_rule, readers, recorded
 from bbn_tf.data.datasets import ImageDataset
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # the published code's, of photographs
@@ -35,6 +35,17 @@ class FileDataset(ImageDataset):
     def files(self):
         paths = np.concatenate([self.train_images, self.eval_images])
         return paths[paths != b""]  # an evaluation knows no paths of training images
+
+    def identities(self, started_from=None):
+        """dict part -> list of (label, path below the class, size): what `record.write` takes.
+
+        Args:
+            started_from: `record.Record` of the run that this one starts from.
+        """
+        rows = {part: files.identities() for part, files in self.parts.items()}
+        if started_from is not None:
+            rows["earlier"] = recorded.earlier(started_from, self.class_names, rows["train"])
+        return rows
 
     def reader(self, part, augment="none"):
         """How tf.data reads an image of `part`, "train" or "eval": see `readers.image_reader`."""

@@ -70,13 +70,15 @@ def write(folder, class_names, parts):
     rows = {part: parts.get(part, []) for part in ROWS}
     record = Record(folder, tuple(class_names), rows)
     total = sum(map(len, rows.values()))
-    with atomic_path(folder / (PACKED if total > PACKED_ABOVE else NAME)) as temporary, _text(temporary, "wb") as file:
+    name, other = (PACKED, NAME) if total > PACKED_ABOVE else (NAME, PACKED)
+    with atomic_path(folder / name) as temporary, _text(temporary, "wb") as file:
         file.write(f"# images of a run: {total} of {len(class_names)} classes\n")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(("class", name, "", "") for name in class_names)
         for part, keys in rows.items():
             writer.writerows((part, class_names[label], name, size) for label, name, size in keys)
+    (folder / other).unlink(missing_ok=True)
     return record
 
 
