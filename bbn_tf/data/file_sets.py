@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from bbn_tf.data import file_checks, recorded
+from bbn_tf.data import file_checks, listing, recorded
 from bbn_tf.data import split as split_lib
 from bbn_tf.data.image_parts import PARTS, ImageFiles, files_of_rows, joined, nothing
 from bbn_tf.data.listing import ENDINGS
@@ -198,7 +198,7 @@ def _without_trained(listed, parts, split, record):
     if not trained.any():
         return parts
     names = [f"{listed.class_names[i]}/{name}" for i, name, _ in parts[part].take(trained).identities()]
-    told = f"{len(names)} of {len(trained)} {part} images were trained on by {record.place} ({recorded.named(names)})"
+    told = f"{len(names)} of {len(trained)} {part} images were trained on by {record.place} ({listing.named(names)})"
     if trained.all():
         raise UserError(f"--init_from={record.place}: all {told}; a run that starts from it can't be evaluated on them")
     drawn = "all" in listed.parts or split.validation_fraction

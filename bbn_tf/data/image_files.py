@@ -69,9 +69,15 @@ def load(listed, image_size, split, *, old=False, **how):
     parts, evaluated = (old_rule.load if old else file_sets.load)(listed, split, **how)
     train, held_out = parts["train"], parts[evaluated]
     return FileDataset(
-        train.paths, train.labels, held_out.paths, held_out.labels, listed.class_names, image_size=image_size,
-        parts=parts, evaluated_on=evaluated,
-    )  # fmt: skip
+        train.paths,
+        train.labels,
+        held_out.paths,
+        held_out.labels,
+        listed.class_names,
+        image_size=image_size,
+        parts=parts,
+        evaluated_on=evaluated,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,8 +8,18 @@ from bbn_tf.data.image_parts import files_of_rows
 from bbn_tf.errors import UserError
 
 
-def load(data_dir, image_size, *, test_fraction=None, split_seed=None, validation_fraction=0.0, seed=0,
-         evaluate_on=None, old=False, **how):  # fmt: skip
+def load(
+    data_dir,
+    image_size,
+    *,
+    test_fraction=None,
+    split_seed=None,
+    validation_fraction=0.0,
+    seed=0,
+    evaluate_on=None,
+    old=False,
+    **how,
+):
     """A folder of images as a data set.
 
     Args:
@@ -71,8 +81,9 @@ def _files_by_class(classes, found):
 
 def _labelled(by_class, names):
     """`ImageFiles`, class by class."""
-    rows = [(os.fsencode(path), label, start) for label, name in enumerate(names)
-            for path, start in by_class.get(name, ())]  # fmt: skip
+    rows = [
+        (os.fsencode(path), label, start) for label, name in enumerate(names) for path, start in by_class.get(name, ())
+    ]
     return files_of_rows(rows)
 
 
@@ -84,7 +95,5 @@ def _report(data_dir, trees, found, any_image):
             f"--data_dir={listing.shown(data_dir)}: holds no image file (looked for {' '.join(listing.ENDINGS)})"
             + (f"; {left_out}" if left_out else "")
         )
-    if left_out:
-        print(f"note: {left_out}")
-    if found.runs:
-        print(f"note: folders of runs, not of images, were passed over: {layouts.named(found.runs)}")
+    for note in found.notes():
+        print(f"note: {note}")

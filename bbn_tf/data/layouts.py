@@ -14,7 +14,6 @@ NAMES = {
     kind: re.compile(rf"(?:(?:{AROUND})[ _-]?)?(?:{words})(?:[ _-]?(?:{AROUND}))?", re.IGNORECASE)
     for kind, words in KINDS.items()
 }
-MOST_NAMED = 3
 WANTED = "must be a folder with a folder of images for every class, or with two such trees, train/ and test/"
 
 
@@ -42,7 +41,7 @@ def find_trees(root):
         return {"all": os.fspath(root)}
     _refuse_missing_parts(root, sides)
     if beside := sorted(set(folders) - set(sides.values())):
-        print(f"note: {listing.shown(root)}: {named(beside)} beside {named(sides.values())} left out")
+        print(f"note: {listing.shown(root)}: {_folders(beside)} beside {_folders(sides.values())} left out")
     return {part: os.path.join(root, name) for part, name in sides.items()}
 
 
@@ -71,12 +70,8 @@ def class_folders(tree):
     return dict(sorted(classes.items()))
 
 
-def named(folders):
-    """ "a/, b/, c/ and 4 more folders"."""
-    folders = list(folders)
-    more = len(folders) - MOST_NAMED
-    text = ", ".join(f"{listing.shown(name)}/" for name in folders[:MOST_NAMED])
-    return text + (f" and {more} more folders" if more > 0 else "")
+def _folders(names):
+    return listing.named(f"{name}/" for name in names)
 
 
 def _sides(root, folders):
@@ -89,7 +84,7 @@ def _sides(root, folders):
     for part, names in found.items():
         if len(names) > 1:
             raise UserError(
-                f"--data_dir={listing.shown(root)}: has {named(names)}, more than one folder that may be the {part} "
+                f"--data_dir={listing.shown(root)}: has {_folders(names)}, more than one folder that may be the {part} "
                 "part; rename or move all but one"
             )
     return {part: names[0] for part, names in found.items() if names}
@@ -112,7 +107,7 @@ def _holds_images(root, name):
 
 
 def _refuse_missing_parts(root, sides):
-    has = named(sides.values())
+    has = _folders(sides.values())
     if "train" not in sides:
         raise UserError(
             f"--data_dir={listing.shown(root)}: has {has} but no train/; add it, or name one tree of class folders, "
@@ -133,6 +128,6 @@ def _refuse_parts_as_classes(root, folders):
     same = set.intersection(*(set(inner) for inner, _ in found))
     if len(same) > 1 and not any(listing.is_image_name(name) for _, files in found for name in files):
         raise UserError(
-            f"--data_dir={listing.shown(root)}: {named(folders)} hold no images but the same folders each "
-            f"({named(sorted(same))}), so they are no classes; call the parts train/ and test/, or name one of them"
+            f"--data_dir={listing.shown(root)}: {_folders(folders)} hold no images but the same folders each "
+            f"({_folders(sorted(same))}), so they are no classes; call the parts train/ and test/, or name one of them"
         )

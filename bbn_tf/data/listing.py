@@ -10,6 +10,7 @@ ENDINGS = (".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".webp")  #
 OF_SYSTEMS = ("__macosx", "@eadir", "thumbs.db")  # left beside images by systems; so are hidden files
 RUN_HEADER = b"# settings of this run;"  # how a run's flags.txt begins
 PLACES_OF_FLAGS = ("flags.txt", "bbn/flags.txt", "plain/flags.txt")  # in a run's folder, and in one of --mode=compare
+MOST_NAMED = 3
 OF_REPORTS = ("results.csv", "results.md")
 
 
@@ -56,6 +57,11 @@ class Listing:
         self.others[ending or "without an ending"] += 1
         return False
 
+    def notes(self):
+        """list of texts: what was left out and passed over."""
+        passed = [f"folders of runs, not of images, were passed over: {named(self.runs)}"] if self.runs else []
+        return [text for text in (self.left_out(), *passed) if text]
+
     def left_out(self):
         """ "140 files left out: 70 .tif, 70 .heic", or None if all were images."""
         if not self.others:
@@ -96,8 +102,20 @@ def shown(path):
     """A path or a name as one line that any terminal can print."""
     text = os.fspath(path)
     text = os.fsdecode(text) if isinstance(text, bytes) else text
-    return "".join(c if c.isprintable() or c == " " else c.encode("unicode_escape", "backslashreplace").decode()
-                   for c in text).encode("utf-8", "backslashreplace").decode()  # fmt: skip
+    return (
+        "".join(
+            c if c.isprintable() or c == " " else c.encode("unicode_escape", "backslashreplace").decode() for c in text
+        )
+        .encode("utf-8", "backslashreplace")
+        .decode()
+    )
+
+
+def named(paths):
+    """The first of some paths or names, and how many more there are."""
+    paths = list(paths)
+    more = len(paths) - MOST_NAMED
+    return ", ".join(map(shown, paths[:MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 def _is_shown(name):

@@ -7,8 +7,6 @@ from bbn_tf.data.image_parts import PARTS, joined
 from bbn_tf.data.record import EARLIER
 from bbn_tf.errors import UserError
 
-MOST_NAMED = 3
-
 
 @dataclasses.dataclass(frozen=True)
 class Followed:
@@ -30,7 +28,7 @@ class Followed:
         found = []
         for what in ("missing", "changed", "new"):
             if names := [name for part in parts for name in getattr(self, what)[part]]:
-                found.append(f"{len(names)} {what} ({named(names)})")
+                found.append(f"{len(names)} {what} ({listing.named(names)})")
         return ", ".join(found)
 
 
@@ -40,7 +38,7 @@ def check_classes(record, class_names, root):
         return
     gone = [name for name in record.class_names if name not in set(class_names)]
     new = [name for name in class_names if name not in set(record.class_names)]
-    texts = [f"{verb} {named(map(repr, names))}" for verb, names in (("lacks", gone), ("has", new)) if names]
+    texts = [f"{verb} {listing.named(map(repr, names))}" for verb, names in (("lacks", gone), ("has", new)) if names]
     raise UserError(
         f"--data_dir={listing.shown(root)}: has other classes than {record.place} was trained on: it "
         f"{' and '.join(texts) or 'has them in another order'}; class folders must be named as they were then"
@@ -70,8 +68,10 @@ def follow(record, class_names, parts):
             if place is None:
                 places[row] = elsewhere.pop(record.parts[part][row], None)
     used = {place for places in found.values() for place in places}
-    gone = {part: [key for key, place in zip(record.parts[part], found[part], strict=True) if place is None]
-            for part in PARTS}  # fmt: skip
+    gone = {
+        part: [key for key, place in zip(record.parts[part], found[part], strict=True) if place is None]
+        for part in PARTS
+    }
     new = {part: [] for part in PARTS}
     for place, (part, key) in enumerate(zip(part_of, keys, strict=True)):
         if place not in used:
@@ -108,17 +108,13 @@ def earlier(record, class_names, train):
         train: list of keys of this run's training images.
     """
     label_of = {name: label for label, name in enumerate(class_names)}
-    rows = [(label_of.get(record.class_names[label]), *key) for part in ("train", EARLIER)
-            for label, *key in record.parts[part]]  # fmt: skip
+    rows = [
+        (label_of.get(record.class_names[label]), *key)
+        for part in ("train", EARLIER)
+        for label, *key in record.parts[part]
+    ]
     known = set(train)
     return [row for row in rows if row[0] is not None and row not in known]
-
-
-def named(names):
-    """The first of some names, and how many more there are."""
-    names = list(names)
-    more = len(names) - MOST_NAMED
-    return ", ".join(map(listing.shown, names[:MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 def _changed(class_names, gone, new):

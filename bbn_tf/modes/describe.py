@@ -106,8 +106,11 @@ def files_report(dataset, inspection, root):
 
 def _places(dataset):
     """dict path -> (part, label)."""
-    parts = (("train", dataset.train_images, dataset.train_labels), ("test", dataset.eval_images, dataset.eval_labels))
-    return {path: (part, label) for part, paths, labels in parts for path, label in zip(paths, labels, strict=True)}
+    return {
+        path: (part, label)
+        for part, files in dataset.parts.items()
+        for path, label in zip(files.paths.tolist(), files.labels.tolist(), strict=True)
+    }
 
 
 def draw(dataset, title, path):

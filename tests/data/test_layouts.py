@@ -19,11 +19,23 @@ def parts(root):
     return {part: path.rpartition("/")[2] for part, path in layouts.find_trees(root).items()}
 
 
-@pytest.mark.parametrize("train, test", [
-    ("train", "test"), ("Training", "Testing"), ("Train", "Test"), ("TRAIN", "TEST"), ("training_set", "test_set"),
-    ("seg_train", "seg_test"), ("train-images", "test images"), ("trainset", "testset"), ("train_data", "test_data"),
-    ("training", "validation"), ("train", "val"), ("Train", "valid"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "train, test",
+    [
+        ("train", "test"),
+        ("Training", "Testing"),
+        ("Train", "Test"),
+        ("TRAIN", "TEST"),
+        ("training_set", "test_set"),
+        ("seg_train", "seg_test"),
+        ("train-images", "test images"),
+        ("trainset", "testset"),
+        ("train_data", "test_data"),
+        ("training", "validation"),
+        ("train", "val"),
+        ("Train", "valid"),
+    ],
+)
 def test_usual_names(tmp_path, train, test):
     root = tree(tmp_path, f"{train}/ant/1.jpg", f"{train}/bee/1.jpg", f"{test}/ant/2.jpg")
     part = "validation" if test.startswith("val") else "test"
@@ -40,10 +52,13 @@ def test_one_tree(tmp_path):
     assert layouts.find_trees(root) == {"all": root}
 
 
-@pytest.mark.parametrize("files", [
-    ("Bus/1.jpg", "Car/1.jpg", "Train/1.jpg"),  # a class of vehicles
-    ("Bus/1.jpg", "Car/1.jpg", "Train/steam/1.jpg", "Train/diesel/1.jpg"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("Bus/1.jpg", "Car/1.jpg", "Train/1.jpg"),  # a class of vehicles
+        ("Bus/1.jpg", "Car/1.jpg", "Train/steam/1.jpg", "Train/diesel/1.jpg"),
+    ],
+)
 def test_a_class_may_be_called_train(tmp_path, files):
     root = tree(tmp_path, *files)
     assert layouts.find_trees(root) == {"all": root}
@@ -61,14 +76,19 @@ def test_what_lies_beside_the_parts_is_named(tmp_path, capsys):
     assert "annotations/, extra/ beside train/, test/ left out" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("files", "message"), [
-    (("Training/ant/1.jpg", "Training/bee/1.jpg"), "has Training/ but no test/; add it"),
-    (("test/ant/1.jpg", "val/ant/1.jpg"), "has test/, val/ but no train/; add it"),
-    (("test/ant/1.jpg", "ant/1.jpg", "bee/1.jpg"), "has test/ but no train/"),  # not a class "test"
-    (("train/ant/1.jpg", "Training/ant/1.jpg", "test/ant/1.jpg"), "has Training/, train/, more than one folder"),
-    (("fold1/ant/1.jpg", "fold1/bee/1.jpg", "fold2/ant/1.jpg", "fold2/bee/2.jpg"),
-     r"fold1/, fold2/ hold no images but the same folders each \(ant/, bee/\), so they are no classes"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (("Training/ant/1.jpg", "Training/bee/1.jpg"), "has Training/ but no test/; add it"),
+        (("test/ant/1.jpg", "val/ant/1.jpg"), "has test/, val/ but no train/; add it"),
+        (("test/ant/1.jpg", "ant/1.jpg", "bee/1.jpg"), "has test/ but no train/"),  # not a class "test"
+        (("train/ant/1.jpg", "Training/ant/1.jpg", "test/ant/1.jpg"), "has Training/, train/, more than one folder"),
+        (
+            ("fold1/ant/1.jpg", "fold1/bee/1.jpg", "fold2/ant/1.jpg", "fold2/bee/2.jpg"),
+            r"fold1/, fold2/ hold no images but the same folders each \(ant/, bee/\), so they are no classes",
+        ),
+    ],
+)
 def test_refused(tmp_path, files, message):
     with pytest.raises(UserError, match=message) as error:
         layouts.find_trees(tree(tmp_path, *files))

@@ -38,8 +38,18 @@ def test_nothing_left_out(tmp_path):
 
 
 def test_what_systems_leave_is_skipped(tmp_path):
-    files(tmp_path, "a.jpg", ".DS_Store", "._a.jpg", "Thumbs.db", "THUMBS.DB", ".cache/b.jpg", "__MACOSX/c.jpg",
-          "@eaDir/a.jpg/SYNOPHOTO_THUMB_XL.jpg", "in/@eaDir/d.jpg")  # fmt: skip
+    files(
+        tmp_path,
+        "a.jpg",
+        ".DS_Store",
+        "._a.jpg",
+        "Thumbs.db",
+        "THUMBS.DB",
+        ".cache/b.jpg",
+        "__MACOSX/c.jpg",
+        "@eaDir/a.jpg/SYNOPHOTO_THUMB_XL.jpg",
+        "in/@eaDir/d.jpg",
+    )
     names, lister = found(tmp_path)
     assert names == ["a.jpg"] and lister.left_out() is None
 
@@ -89,8 +99,9 @@ def test_a_pipe_is_no_image(tmp_path):
 
 def test_folders_of_runs_are_passed_over(tmp_path):
     """A run's, a compared pair's and a report's, by what the program itself writes."""
-    files(tmp_path, "a.jpg", "pair/error_by_class.png", "report/1_errors.png", "report/results.csv",
-          "report/results.md")  # fmt: skip
+    files(
+        tmp_path, "a.jpg", "pair/error_by_class.png", "report/1_errors.png", "report/results.csv", "report/results.md"
+    )
     for folder in ("run", "pair/bbn"):
         RunFolder(tmp_path / folder).prepare({"epochs": "1"}, overwrite=False)
     files(tmp_path, "run/picture.png")

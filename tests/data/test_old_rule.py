@@ -26,8 +26,10 @@ def photos(tmp_path_factory):
 def test_one_tree_by_position(photos, capsys):
     """One stream of NumPy's legacy generator over the classes: of 10, 5 and 3 images 2, 1 and 1."""
     rng = np.random.RandomState(0)
-    expected = [np.sort(rng.permutation(np.arange(first, last))[:count])
-                for first, last, count in ((0, 10, 2), (10, 15, 1), (15, 18, 1))]  # fmt: skip
+    expected = [
+        np.sort(rng.permutation(np.arange(first, last))[:count])
+        for first, last, count in ((0, 10, 2), (10, 15, 1), (15, 18, 1))
+    ]
     files = sorted(f"{path.parent.name}/{path.name}" for path in photos.rglob("*.*"))
     data = load(photos, old=True)
     assert names(data.eval_images) == [files[i] for i in np.concatenate(expected)]

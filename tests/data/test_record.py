@@ -58,12 +58,22 @@ def test_only_one_is_left(tmp_path):
     assert record.read(tmp_path) is None
 
 
-@pytest.mark.parametrize("change", [
-    lambda text: text[: len(text) // 2], lambda text: text[: text.rindex("test")], lambda text: "", lambda text: "<html>",
-    lambda text: text.replace("1234", "x"), lambda text: text.replace("train", "tram"), lambda text: text + "test,ant,1,2\n",
-    lambda text: text.replace("class,ant", "class,ape"), lambda text: text.replace("3 classes", "2 classes"),
-    lambda text: text.replace("5\n", "5,6\n"), lambda text: text.replace("bytes", "byte"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text[: text.rindex("test")],
+        lambda text: "",
+        lambda text: "<html>",
+        lambda text: text.replace("1234", "x"),
+        lambda text: text.replace("train", "tram"),
+        lambda text: text + "test,ant,1,2\n",
+        lambda text: text.replace("class,ant", "class,ape"),
+        lambda text: text.replace("3 classes", "2 classes"),
+        lambda text: text.replace("5\n", "5,6\n"),
+        lambda text: text.replace("bytes", "byte"),
+    ],
+)
 def test_damage_is_named(tmp_path, change):
     record.write(tmp_path, CLASSES, {part: keys for part, keys in PARTS.items() if part != "unreadable"})
     path = tmp_path / "images.csv"
@@ -86,7 +96,7 @@ def test_damage_of_a_packed_one(tmp_path):
 
 
 def test_digest_is_of_the_images(tmp_path):
-    """The same whatever the order and whichever of the training images are validated on; another with one image more."""
+    """The same whatever the order and whichever training images are validated on; another with one image more."""
 
     def digest(**parts):
         return record.write(tmp_path, CLASSES, parts).digest()
@@ -94,6 +104,9 @@ def test_digest_is_of_the_images(tmp_path):
     one, two, three = (0, "1.jpg", 1), (1, "2.jpg", 2), (2, "3.jpg", 3)
     same = digest(train=[one, two], test=[three])
     assert same == digest(train=[two], validation=[one], test=[three]) == digest(train=[two, one], test=[three])
-    others = [digest(train=[one], test=[three]), digest(train=[one, three], test=[two]),
-              digest(train=[one, (1, "2.jpg", 3)], test=[three])]  # fmt: skip
+    others = [
+        digest(train=[one], test=[three]),
+        digest(train=[one, three], test=[two]),
+        digest(train=[one, (1, "2.jpg", 3)], test=[three]),
+    ]
     assert len({same, *others}) == 4

@@ -97,11 +97,14 @@ def test_evaluation_after_photos_came(own, tmp_path, capsys):
     assert of(again, "eval") == of(data, "eval") and " new (bee/new" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("change", "told"), [
-    (lambda root, image: delete(root, image), "1 missing ({image})"),
-    (lambda root, image: (root / image).write_bytes((root / image).read_bytes() + b"more"), "1 changed ({image})"),
-    (lambda root, image: os.rename(root / image, root / "ant" / "other.jpg"), "1 missing ({image})"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda root, image: delete(root, image), "1 missing ({image})"),
+        (lambda root, image: (root / image).write_bytes((root / image).read_bytes() + b"more"), "1 changed ({image})"),
+        (lambda root, image: os.rename(root / image, root / "ant" / "other.jpg"), "1 missing ({image})"),
+    ],
+)
 def test_another_training_set_is_refused_on_resume(own, tmp_path, change, told):
     data = load(own)
     known = recorded(data, tmp_path / "run")
@@ -158,11 +161,14 @@ def test_an_image_moved_into_the_test_folder_stays_trained(two, tmp_path):
     assert len(again.eval_labels) == 12
 
 
-@pytest.mark.parametrize(("change", "told"), [
-    (lambda root: os.rename(root / "bee", root / "wasp"), "lacks 'bee' and has 'wasp'"),
-    (lambda root: shutil.copytree(root / "cat", root / "bat"), "it has 'bat'"),
-    (lambda root: shutil.rmtree(root / "cat"), "it lacks 'cat'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda root: os.rename(root / "bee", root / "wasp"), "lacks 'bee' and has 'wasp'"),
+        (lambda root: shutil.copytree(root / "cat", root / "bat"), "it has 'bat'"),
+        (lambda root: shutil.rmtree(root / "cat"), "it lacks 'cat'"),
+    ],
+)
 @pytest.mark.parametrize("use", ["train", "evaluate", "second_stage"])
 def test_other_classes_are_refused_and_named(own, tmp_path, change, told, use):
     known = recorded(load(own), tmp_path)

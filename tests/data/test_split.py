@@ -18,9 +18,19 @@ def photos(count):
     return [f"IMG_{number:04}.jpg" for number in range(count)]
 
 
-@pytest.mark.parametrize(("count", "fraction", "expected"), [
-    (1, 0.2, 0), (2, 0.2, 1), (3, 0.2, 1), (10, 0.2, 2), (13, 0.2, 3), (2, 0.9, 1), (10, 0.99, 9), (100, 0.001, 1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("count", "fraction", "expected"),
+    [
+        (1, 0.2, 0),
+        (2, 0.2, 1),
+        (3, 0.2, 1),
+        (10, 0.2, 2),
+        (13, 0.2, 3),
+        (2, 0.9, 1),
+        (10, 0.99, 9),
+        (100, 0.001, 1),
+    ],
+)
 def test_how_many(count, fraction, expected):
     assert len(held(photos(count), fraction)) == expected
 
