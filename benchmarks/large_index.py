@@ -204,7 +204,7 @@ def decoding(folder):
         )
         rates[f"from JPEG to batch, --augment={augment}"] = per_second(batches, 2 * BATCH)
     start = time.perf_counter()
-    assert not file_checks.decode(dataset.train_images[:CHECKED])
+    assert not file_checks.decode(dataset.train_items[:CHECKED])
     rates["decoding all files before a training"] = CHECKED / (time.perf_counter() - start)
     rates["the decoder again, whole image"] = calls_per_second(lambda c: tf.io.decode_jpeg(c, channels=3), contents)
     return rates

@@ -32,12 +32,12 @@ def test_one_tree_by_position(photos, capsys):
     ]
     files = sorted(f"{path.parent.name}/{path.name}" for path in photos.rglob("*.*"))
     data = load(photos, old=True)
-    assert names(data.eval_images) == [files[i] for i in np.concatenate(expected)]
-    assert names(data.train_images) == [files[i] for i in range(18) if i not in np.concatenate(expected)]
+    assert names(data.eval_items) == [files[i] for i in np.concatenate(expected)]
+    assert names(data.train_items) == [files[i] for i in range(18) if i not in np.concatenate(expected)]
     assert (
         "as older versions kept none: photos that were added or removed since can't be seen" in capsys.readouterr().out
     )
-    assert names(load(photos).eval_images) != names(data.eval_images)
+    assert names(load(photos).eval_items) != names(data.eval_items)
 
 
 def test_held_out_by_position(photos):
@@ -47,7 +47,7 @@ def test_held_out_by_position(photos):
     kept = [np.flatnonzero(one.train_labels == label) for label in range(3)]
     held_out = np.sort(np.concatenate([rng.permutation(k)[: round(0.5 * len(k))] for k in kept]))
     data = load(photos, old=True, split_seed=4, test_fraction=0.4, validation_fraction=0.5, seed=7)
-    assert names(data.eval_images) == names(one.train_images[held_out]) and data.evaluated_on == "validation"
+    assert names(data.eval_items) == names(one.train_items[held_out]) and data.evaluated_on == "validation"
 
 
 def test_two_trees_and_old_endings(tmp_path):
@@ -59,7 +59,7 @@ def test_two_trees_and_old_endings(tmp_path):
         (root / part / "ant" / "@eaDir" / "x.jpg").write_bytes((root / "test" / "bee" / "00.jpg").read_bytes())
     after = load(root, old=True)
     assert before.class_counts.tolist() == [24, 9, 3] and after.class_counts.tolist() == [25, 9, 3]  # no .bmp
-    assert b"@eaDir/x.jpg" in after.train_images[24]
+    assert b"@eaDir/x.jpg" in after.train_items[24]
 
 
 def test_old_classes_in_their_old_order(tmp_path):

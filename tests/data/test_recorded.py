@@ -59,9 +59,9 @@ def test_an_unchanged_folder(own, tmp_path):
     known = recorded(data, tmp_path)
     for use in ("train", "second_stage", "evaluate"):
         again = load(own, record=known, use=use, split_seed=3)
-        assert again.eval_images.tolist() == data.eval_images.tolist()
+        assert again.eval_items.tolist() == data.eval_items.tolist()
         assert again.train_labels.tolist() == data.train_labels.tolist()
-    assert load(own, record=known).train_images.tolist() == data.train_images.tolist()
+    assert load(own, record=known).train_items.tolist() == data.train_items.tolist()
 
 
 def test_photos_moved_as_a_whole(own, tmp_path):
@@ -137,11 +137,11 @@ def test_equal_names_and_sizes_in_two_trees(two, tmp_path):
     data = load(two)
     known = recorded(data, tmp_path)
     again = load(two, record=known)
-    assert again.train_images.tolist() == data.train_images.tolist()
-    assert again.eval_images.tolist() == data.eval_images.tolist()
+    assert again.train_items.tolist() == data.train_items.tolist()
+    assert again.eval_items.tolist() == data.eval_items.tolist()
     delete(two, "test/ant/0.bmp")
     again = load(two, record=known, use="evaluate")
-    assert len(again.eval_labels) == 5 and all(b"/test/" in path for path in again.eval_images)
+    assert len(again.eval_labels) == 5 and all(b"/test/" in path for path in again.eval_items)
 
 
 def bmp(shade):
