@@ -1,6 +1,6 @@
 """The data sets by name, and how one becomes long-tailed."""
 
-from bbn_tf.choices import Choice, Setting, Table, above, is_seed, within
+from bbn_tf.choices import Choice, Setting, Table, above, at_least, is_seed, within
 from bbn_tf.data import long_tail
 from bbn_tf.data.long_tail import LONG_TAIL
 from bbn_tf.errors import UserError
@@ -21,6 +21,21 @@ TEST_FRACTION = Setting(
 SPLIT_SEED = Setting("split_seed", None, "Which images that part is (0 if not given).", kind=int, rule=is_seed)
 
 
+HELD_OUT = Setting(
+    "validation_fraction",
+    0.0,
+    "Part of the training images to hold out, class by class, and to evaluate on unless --evaluate_on=test.",
+    rule=at_least(0, below=1),
+)
+EVALUATE_ON = Setting(
+    "evaluate_on",
+    None,
+    "test, or validation: val/ or what --validation_fraction holds out; by default test without such a fraction.",
+    kind=str,
+    names=("test", "validation"),
+)
+
+
 def _files(function, *settings, **options):
     """Image files of any size, long-tailed as they come."""
     return Choice(function, IMAGE_SIZE, SKIP_UNREADABLE, *settings, files=True, encoded=True, splits=True, **options)
@@ -32,7 +47,7 @@ def _records(name):
 
 
 # Traits: `files`, the images are files below --data_dir; `encoded`, they are decoded when drawn, and of any size;
-# `own_images`, --data_dir says which data these are; `splits`, the row holds images out itself and follows a run's record.
+# `own_images`, --data_dir says which data these are; `splits`, it holds images out itself and follows a run's record.
 DATASETS = Table(
     "dataset",
     digits_lt=Choice("bbn_tf.data.small_sets:digits", *LONG_TAIL),
