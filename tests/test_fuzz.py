@@ -53,7 +53,8 @@ NUMBERS = ("imbalance_factor", "validation_fraction", "learning_rate", "lr_facto
            "effective_beta", "mixup_concentration", "tau", "jobs", "image_size", "test_fraction",
            "split_seed", "num_hosts", "host_index")  # fmt: skip
 CHOICES = ("mode", "dataset", "imbalance_profile", "model", "backbone", "feature_convention", "sampler", "adaptor",
-           "augment", "loss", "class_weights", "mixup", "mixup_sampler", "branch", "classifier")  # fmt: skip
+           "augment", "loss", "class_weights", "mixup", "mixup_sampler", "branch", "classifier",
+           "evaluate_on")  # fmt: skip
 BOOLEANS = ("overwrite", "sync_batch_norm", "mixed_precision", "nesterov", "deterministic", "skip_unreadable")
 LISTS = {"lr_milestones": ("a", "1.5", "0", "-3", "5,5", "9,3", "1,,x", "1e3", "999999"),
          "profile_steps": ("1", "a,b", "3,1", "0,1", "1,2,3", "-1,4", "1.5,2"),

@@ -10,12 +10,23 @@ import pytest
 from bbn_tf.data import record
 from bbn_tf.modes import build, run_images
 from bbn_tf.runs.folder import RunFolder
-from tests.in_process import parse, run
 from tests.image_files import write_tree, write_two_trees
+from tests.in_process import parse, run
 from tests.test_fuzz import digest
 
-TINY = ("--dataset=folder", "--image_size=16", "--model=plain", "--backbone=resnet8", "--lr_milestones=", "--epochs=2",
-        "--warmup_epochs=0", "--global_batch_size=12", "--learning_rate=0.02", "--num_devices=1", "--eval_every=0")
+TINY = (
+    "--dataset=folder",
+    "--image_size=16",
+    "--model=plain",
+    "--backbone=resnet8",
+    "--lr_milestones=",
+    "--epochs=2",
+    "--warmup_epochs=0",
+    "--global_batch_size=12",
+    "--learning_rate=0.02",
+    "--num_devices=1",
+    "--eval_every=0",
+)
 
 
 @pytest.fixture(scope="module")
