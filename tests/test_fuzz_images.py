@@ -1,7 +1,6 @@
-"""Broken folders of images and records by the dozen: each ends in one clear line, before any work, with nothing lost."""
+"""Broken folders of images and records: each ends in one clear line, before any work, with nothing lost."""
 
 import os
-import pathlib
 import shutil
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from bbn_tf.config import Config
 from bbn_tf.data import record
 from bbn_tf.modes import build
+from bbn_tf.runs.folder import RunFolder
 from tests.image_files import write_tree, write_two_trees
 from tests.in_process import run
 from tests.test_fuzz import assert_one_line, damaged, digest
@@ -98,16 +98,14 @@ def test_broken_folders(how, mode, whole, tmp_path):
 
 
 @pytest.fixture
-def recorded(tmp_path, finished_run):
-    """(run folder, data folder): a run with a record of nineteen images, made without a training."""
+def recorded(tmp_path):
+    """(run folder, data folder): the beginning of a run with a record of nineteen images."""
     write_tree(tmp_path / "photos", {"ant": 10, "bee": 5, "cat": 4})
-    config = finished_run(
-        dataset="folder", data_dir=str(tmp_path / "photos"), image_size=16, model="plain", augment="basic"
-    )
-    folder = pathlib.Path(shutil.copytree(config.model_dir, tmp_path / "run"))
-    data = build.dataset(Config(**{**config.given, "model_dir": str(folder)}))
-    record.write(folder, data.class_names, data.identities())
-    return folder, tmp_path / "photos"
+    config = Config(dataset="folder", data_dir=str(tmp_path / "photos"), image_size=16, model_dir=str(tmp_path / "run"))
+    data = build.dataset(config)
+    RunFolder(config.model_dir).prepare(config.settings(), overwrite=False)
+    record.write(config.model_dir, data.class_names, data.identities())
+    return tmp_path / "run", tmp_path / "photos"
 
 
 def test_damaged_records(recorded):
