@@ -75,6 +75,7 @@ def dataset(config, **options):
         data_dir=config.data_dir,
         validation_fraction=config.validation_fraction,
         seed=config.seed,
+        evaluate_on=config.evaluate_on,
         **{**config.own("dataset"), **options},
     )
 

@@ -100,8 +100,9 @@ def markdown(plan, cells, pictures=(), confused=None):
     for column in plan.columns:
         rows = {row: cells[row, column] for row in plan.rows if cells.get((row, column))}
         if rows:
+            note = tables.images_note([metrics for runs in rows.values() for metrics in runs])
             pairs = {row: (confused or {}).get((row, column), []) for row in rows}
-            parts += [f"## {column}", *column_parts(rows, pairs)]
+            parts += [f"## {column}", *([f"**{note}**"] if note else []), *column_parts(rows, pairs)]
     return "\n\n".join([*parts, *filter(None, pictures)]) + "\n"
 
 

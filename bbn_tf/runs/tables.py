@@ -83,3 +83,14 @@ def left_out_notes(runs):
     names = left_out(runs)
     note = f"without a test image, left out of balanced error, macro-F1, worst class and shifted errors: {names}"
     return [note] if names else []
+
+
+def images_note(metrics):
+    """A sentence if runs did not see the same images, else None; metrics: list of dicts as in metrics.json.
+
+    Of runs that kept no record of their images nothing is known.
+    """
+    seen = {one["images"] for one in metrics if one.get("images")}
+    if len(seen) < 2:
+        return None
+    return f"These runs saw {len(seen)} different sets of images: see images.csv in their folders."
