@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import os
 import pathlib
@@ -11,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from bbn_tf.choices import Choice
 from bbn_tf.data import readers
@@ -18,6 +18,7 @@ from bbn_tf.errors import UserError
 from bbn_tf.modes import build, export, formats
 from bbn_tf.runs.exported import read_export_facts
 from bbn_tf.runs.folder import RunFolder
+from tests.image_files import encoded, pillows
 from tests.in_process import parse
 
 RNG = np.random.default_rng(0)
@@ -175,6 +176,44 @@ def test_a_process_with_tensorflow_alone_can_use_it(exported, tmp_path):
     assert result["counts"][0] == 110 and result["counts"][-1] == 2
 
 
+def files_that_need_care():
+    """(content, pixels uint8 [H, W, 3]) of files that TensorFlow's own decoder does not read as they are meant."""
+    photo = Image.fromarray(RNG.integers(0, 256, (40, 56, 3), dtype=np.uint8))
+    transparent = photo.copy()
+    transparent.putalpha(100)
+    jpeg = encoded(photo, "jpeg", held=6)
+    yield jpeg, np.rot90(tf.io.decode_jpeg(jpeg), -1)
+    for content in (
+        encoded(photo, "webp", held=7),
+        encoded(transparent, "webp", held=3, lossless=True),
+        encoded(photo.quantize(64), "bmp"),
+    ):
+        yield content, pillows(content).astype(np.uint8)
+
+
+def test_the_saved_model_decodes_files_as_pillow_does(exported):
+    _, folder = exported("plain")
+    signatures = tf.saved_model.load(folder).signatures
+    contents, images = zip(*files_that_need_care(), strict=True)
+    together = signatures["encoded"](image_bytes=tf.constant(contents))["probabilities"]
+    for row, image in zip(together, images, strict=True):
+        expected = signatures["serving_default"](image=tf.constant(image[None]))["probabilities"][0]
+        np.testing.assert_allclose(row, expected, atol=TOLERANCE)
+    animated = encoded(Image.new("RGB", (9, 9)), "webp", save_all=True, append_images=[Image.new("RGB", (9, 9), "red")])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Animated WebP; only still images are read"):
+        signatures["encoded"](image_bytes=tf.constant([contents[0], animated]))
+
+
+def test_a_crop_is_served_of_the_upright_image():
+    """As evaluated after a training on image files."""
+    model = types.SimpleNamespace(input_shape=(None, 32, 32, 3))
+    serving = export.Serving(types.SimpleNamespace(inference=lambda: model), {"settings": {"image_size": 32}})
+    for content, image in files_that_need_care():
+        expected = serving._resize(tf.constant(image[None]))[0]
+        np.testing.assert_allclose(serving._decode(tf.constant(content)), expected, atol=16)
+        assert np.abs(serving._decode(tf.constant(content)) - expected).mean() < 0.5
+
+
 def saved_model_cli(*arguments):
     command = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", *map(str, arguments)]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -263,9 +302,9 @@ def test_each_export_takes_the_next_number_and_leaves_the_others(copied_run, mon
     exports = pathlib.Path(copied_run.model_dir) / "export"
     (exports / "7").mkdir(parents=True)
     (exports / ".tmp-99").mkdir()
-    both = dataclasses.replace(copied_run, export_formats=("saved_model", "litert"))
+    both = copied_run.replace(export_formats=("saved_model", "litert"))
     assert sorted(path.name for path in export.run(both)) == ["8", "litert-8"]
-    onnx = dataclasses.replace(copied_run, export_formats=("litert",))
+    onnx = copied_run.replace(export_formats=("litert",))
     assert [path.name for path in export.run(onnx)] == ["litert-9"]
     assert [path.name for path in export.run(copied_run)] == ["10"]
     numbers = {path.name for path in exports.iterdir() if path.name.isdigit()}  # what Serving looks at
@@ -280,7 +319,7 @@ def test_nothing_is_published_by_half(copied_run, monkeypatch):
 
     monkeypatch.setattr(export, "FORMATS", {"saved_model": Choice(fake_writer), "litert": Choice(breaks)})
     with pytest.raises(ZeroDivisionError):
-        export.run(dataclasses.replace(copied_run, export_formats=("saved_model", "litert")))
+        export.run(copied_run.replace(export_formats=("saved_model", "litert")))
     assert list((pathlib.Path(copied_run.model_dir) / "export").iterdir()) == []
 
 
@@ -314,7 +353,7 @@ def test_a_missing_package_is_named_before_any_work(copied_run, monkeypatch):
     monkeypatch.setattr(build, "load_model", refuse_to_load)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="onnx needs the package tf2onnx; install it with `pip install -r requirements"):
-        export.run(dataclasses.replace(copied_run, export_formats=("saved_model", "onnx")))
+        export.run(copied_run.replace(export_formats=("saved_model", "onnx")))
     assert not (pathlib.Path(copied_run.model_dir) / "export").exists()
 
 
