@@ -101,7 +101,8 @@ def main():
     for name, values in times.items():
         low, ratio, high = np.percentile(values / times["before"], [25, 50, 75])
         print(f"{name}: {np.median(values) * 1e3:.2f} ms, {ratio:.3f} of before (quartiles {low:.3f}, {high:.3f})")
-    sys.exit(ratio > options.limit)
+    if ratio > options.limit:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ xargs -P 2 -L 1 "$python" << END
 "$here/epoch.py" --variants=plain --backbone=resnet8 --epochs=4 --shrink=50 --seconds=0.01
 "$here/inference_cost.py" --backbone=resnet8 --batch_sizes=1 --rounds=1 --seconds=0.01 --goal=inf
 "$here/training_step.py" --backbone=resnet8 --rounds=1 --steps=1
-"$here/reversed_stream.py" --backbone=resnet8 --factors=10 --seconds=0.01
+"$here/reversed_stream.py" --backbone=resnet8 --factors=5 --seconds=0.01
 "$here/augmentation.py" --augments=basic --rounds=1 --seconds=0.01 --step_rate=100
 "$here/decoding.py" --rounds=1 --images=1 --limit=inf
 "$here/large_index.py" --parts=100 --files=2 --batch_size=4 --seconds=0.01
