@@ -4,8 +4,10 @@
 
 Writes a stand-in for iNaturalist 2018 into FOLDER (default: a temporary one that is deleted): its JSON fields, 437,513
 training images of 8,142 classes (1,000 to 2 a class, as there) and 24,426 to validate on, all of which name one of 300
-generated JPEGs of 800 x 600.  Prints what reading the index takes in time and memory, reversed draws a second, images
-a second on ONE core from JPEG to batch beside the bare decoder's, and how each grows with classes and images.
+generated JPEGs of 800 x 600.  Prints what reading the index takes in time and memory, what the run's record of its
+images takes (with names as unlike each other as iNaturalist's are), reversed draws a second, images a second on ONE
+core from JPEG to batch and in the check before a training beside the bare decoder's, and how each grows with classes
+and images.
 """
 
 import argparse
@@ -29,6 +31,7 @@ def arguments():
         "--parts", type=int, nargs="+", default=[8, 4, 2, 1], help="what classes and images are divided by"
     )
     parser.add_argument("--files", type=int, default=300, help="JPEGs that the images share")
+    parser.add_argument("--checked", type=int, default=2_000, help="files that are decoded as before a training")
     parser.add_argument("--batch_size", type=int, default=BATCH)
     parser.add_argument("--seconds", type=float, default=8, help="of each measurement of a rate")
     parser.add_argument("--measure", choices=MEASUREMENTS, help="what this process does; for the script itself")
@@ -143,7 +146,7 @@ def write_jpegs(folder, files):
 def in_a_process(name, folder, options):
     """What `MEASUREMENTS[name]` returns, in a process of its own on one core."""
     command = [sys.executable, __file__, str(folder), f"--measure={name}", f"--batch_size={options.batch_size}"]
-    command.append(f"--seconds={options.seconds}")
+    command += [f"--seconds={options.seconds}", f"--checked={options.checked}"]
     return json.loads(subprocess.check_output(command, text=True).splitlines()[-1])
 
 
@@ -174,6 +177,7 @@ def index(folder, options):
     _, checking = timed(lambda: file_checks.glance(dataset.files()))
     batches = both_streams(dataset, "basic", options)
     _, first = timed(lambda: next(iter(batches)))
+    recording = record_cost(dataset, folder / "run", timed)
     counts = dataset.class_counts
     acceptance = samplers.acceptance_probs(counts, samplers.reversed_(counts))
     size = options.batch_size
@@ -181,6 +185,7 @@ def index(folder, options):
     return {
         "reading both JSON files, s": reading,
         "checking all files at a glance, s": checking,
+        **recording,
         "first batch of both streams, s": first,
         "paths and labels, MB": sum(array.nbytes for array in arrays) / 1e6,
         "process before, MB": before,
@@ -191,9 +196,35 @@ def index(folder, options):
     }
 
 
+def record_cost(dataset, folder, timed):
+    """Time and size of a run's record of its images, and of reading it and comparing it with what is there."""
+    from bbn_tf.data import record, recorded
+
+    rows, looking = timed(dataset.identities)
+    rows = {part: [(label, unlike(name), size) for label, name, size in keys] for part, keys in rows.items()}
+    written, writing = timed(lambda: record.write(folder, dataset.class_names, rows))
+    read, reading = timed(lambda: record.read(folder))
+    assert read == written
+    _, following = timed(lambda: recorded.follow(read, dataset.class_names, dataset.parts))
+    return {
+        "recording all images, s": looking + writing,
+        "the record, MB": sum(path.stat().st_size for path in folder.iterdir()) / 1e6,
+        "reading the record, s": reading,
+        "comparing it with the files, s": following,
+    }
+
+
+def unlike(name):
+    """A name as long, but with digits that do not repeat, which are the larger part of a packed record."""
+    start, _, _ = name.rpartition("/")
+    return f"{start}/{os.urandom(16).hex()}.jpg"
+
+
 def decoding(folder, options):
     """Images a second: the decoder alone, and from JPEG to batch with every input style."""
     import tensorflow as tf
+
+    from bbn_tf.data import file_checks
 
     def decoder_alone():
         return calls_per_second(lambda content: tf.io.decode_jpeg(content, channels=3), contents, options.seconds)
@@ -204,6 +235,9 @@ def decoding(folder, options):
     for augment in ("none", "basic", "random_resized_crop"):
         batches = both_streams(dataset, augment, options)
         rates[f"from JPEG to batch, --augment={augment}"] = per_second(batches, 2 * options.batch_size, options.seconds)
+    start = time.perf_counter()
+    assert not file_checks.decode(dataset.train_items[: options.checked])
+    rates["decoding all files before a training"] = options.checked / (time.perf_counter() - start)
     rates["the decoder again, whole image"] = decoder_alone()
     return rates
 
