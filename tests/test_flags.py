@@ -124,7 +124,7 @@ def test_what_only_bbn_has_is_refused_for_the_plain_model(argument):
         ("--mixup=input", "--mixup=input: only with --model=plain"),
         ("--model=plain --mixup_concentration=1", "--mixup_concentration=1: has no meaning with --mixup=none"),
         ("--model=plain --mixup=input --mixup_concentration=0", "--mixup_concentration=0: must be above 0"),
-        ("--model=plain --mixup=input --mixup_sampler=reversed --sampler=balanced", "--mixup_sampler=reversed: needs --sampler=uniform"),
+        ("--model=plain --mixup=input --mixup_sampler=reversed --sampler=balanced", "--mixup_sampler=reversed: needs"),
         ("--model=plain --effective_beta=0.9", "--effective_beta=0.9: has no meaning with --class_weights=none"),
         (
             "--model=plain --class_weights=effective --effective_beta=1",
