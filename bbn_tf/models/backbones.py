@@ -9,9 +9,12 @@ stages, for larger ones a stem of stride 4 and four stages, as torchvision and t
 import dataclasses
 import itertools
 
+from bbn_tf.errors import UserError
+
 # (kernel size, width over the stage's) of a residual block's convolutions; the first of 3x3 has the block's stride.
 BASIC = ((3, 1), (3, 1))
 BOTTLENECK = ((1, 1), (3, 1), (1, 4))
+RESNEXT_BOTTLENECK = ((1, 2), (3, 2), (1, 4))  # torchvision's 32x4d: 4 channels in each of 32 groups, at a width of 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +23,9 @@ class ResNet:
 
     Attributes:
         blocks_per_stage: how many blocks each stage has.
-        block: `BASIC` or `BOTTLENECK`.
+        block: `BASIC`, `BOTTLENECK` or `RESNEXT_BOTTLENECK`.
         widths: each stage's width.
+        groups: of channels that a block's 3x3 convolutions keep apart (ResNeXt, arXiv:1611.05431).
         large_images: the stem is a 7x7 convolution and a 3x3 maximum, both of stride 2, instead of a 3x3 convolution.
         projection: where the shape changes the shortcut is a 1x1 convolution instead of shortcut A.
         fan: by which the convolutions' initial weights are scaled (Kaiming normal).
@@ -30,6 +34,7 @@ class ResNet:
     blocks_per_stage: tuple[int, ...]
     block: tuple[tuple[int, int], ...] = BASIC
     widths: tuple[int, ...] = (64, 128, 256, 512)
+    groups: int = 1
     large_images: bool = True
     projection: bool = True
     fan: str = "fan_out"
@@ -92,8 +97,9 @@ class ResNet:
         for place, (size, expansion) in enumerate(self.block):
             if place:
                 x = keras.layers.ReLU(name=f"{name}_{place}_relu", dtype=dtype)(x)
-            x = self._conv_bn(x, size, self.widths[stage] * expansion, stride if place == strided else 1,
-                              f"{name}_{place + 1}", **layer_options)  # fmt: skip
+            step, groups = (stride if place == strided else 1), (self.groups if size == 3 else 1)
+            filters = self.widths[stage] * expansion
+            x = self._conv_bn(x, size, filters, step, f"{name}_{place + 1}", groups, **layer_options)
         x = keras.layers.Add(name=f"{name}_add", dtype=dtype)([x, shortcut])
         return keras.layers.ReLU(name=f"{name}_relu", dtype=dtype)(x)
 
@@ -106,7 +112,7 @@ class ResNet:
             return self._conv_bn(x, 1, filters, stride, f"{name}_shortcut", **layer_options)
         return ShortcutA(filters, stride, name=f"{name}_shortcut", dtype=layer_options.get("dtype"))(x)
 
-    def _conv_bn(self, x, size, filters, stride, name, dtype=None, synchronized=False):
+    def _conv_bn(self, x, size, filters, stride, name, groups=1, dtype=None, synchronized=False):
         """Convolution with (size - 1) / 2 pixels of padding on every side, without bias, then BatchNorm."""
         import keras
 
@@ -115,8 +121,18 @@ class ResNet:
         if stride > 1 and size > 1:  # "same" would pad more on the bottom and right here
             x = keras.layers.ZeroPadding2D(size // 2, name=f"{name}_pad", dtype=dtype)(x)
         kaiming_normal = keras.initializers.VarianceScaling(2.0, self.fan, "untruncated_normal")
-        x = keras.layers.Conv2D(filters, size, stride, "same" if stride == 1 else "valid", use_bias=False,
-                                kernel_initializer=kaiming_normal, name=f"{name}_conv", dtype=dtype)(x)  # fmt: skip
+        padding = "same" if stride == 1 else "valid"
+        x = keras.layers.Conv2D(
+            filters,
+            size,
+            stride,
+            padding,
+            groups=groups,
+            use_bias=False,
+            kernel_initializer=kaiming_normal,
+            name=f"{name}_conv",
+            dtype=dtype,
+        )(x)
         return BatchNorm(synchronized=synchronized, name=f"{name}_bn", dtype=dtype)(x)
 
 
@@ -132,4 +148,26 @@ BACKBONES = {
     "resnet50": ResNet((3, 4, 6, 3), BOTTLENECK),
     "resnet101": ResNet((3, 4, 23, 3), BOTTLENECK),
     "resnet152": ResNet((3, 8, 36, 3), BOTTLENECK),
+    "resnext50_32x4d": ResNet((3, 4, 6, 3), RESNEXT_BOTTLENECK, groups=32),
 }
+
+
+def check_trainable(name):
+    """Raises UserError if this backbone can't be trained here: TensorFlow on a CPU needs oneDNN for grouped ones."""
+    import keras
+
+    if BACKBONES[name].groups == 1 or keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    kernel = tf.Variable(tf.zeros([3, 3, 1, 2]))
+    try:
+        with tf.GradientTape() as tape:
+            outputs = tf.nn.conv2d(tf.zeros([1, 3, 3, 2]), kernel, 1, "SAME")
+        tape.gradient(outputs, kernel)
+    except tf.errors.OpError as error:
+        raise UserError(
+            f"--backbone={name}: TensorFlow can't train its grouped convolutions on this CPU without oneDNN; set "
+            "TF_ENABLE_ONEDNN_OPTS=1 where the processor has it, train on a GPU or with KERAS_BACKEND=jax, or take "
+            "another backbone"
+        ) from error
