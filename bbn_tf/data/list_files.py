@@ -46,11 +46,10 @@ class ImageList:
 
     def add(self, place, path, label, group=None):
         """Takes an image; raises UserError if something is missing."""
-        where = f"{self.title}: {self.unit} {place}"
-        fields = {"path": path, "label": label} | ({} if self.groups is None else {"group": group})
-        for name, value in fields.items():
-            if not value:
-                raise UserError(f"{where}: has no {name}; every image needs {', '.join(fields)}")
+        if not (path and label and (group or self.groups is None)):
+            missing = "path" if not path else "group" if label else "label"
+            needed = "path, label" + (", group" if self.groups is not None else "")
+            raise UserError(f"{self.title}: {self.unit} {place}: has no {missing}; every image needs {needed}")
         self.places.append(place)
         self.paths.append(path.replace("\\", "/"))  # of lists made on Windows
         self.labels.append(label)
