@@ -1,4 +1,4 @@
-"""iNaturalist 2017 and 2018 from the original files: the image tree, and what is in it as COCO-style JSON."""
+"""iNaturalist from the original files: the image tree, and what is in it as COCO-style JSON."""
 
 import json
 import pathlib
@@ -10,16 +10,19 @@ from bbn_tf.data.image_folders import checked_dataset, readable
 from bbn_tf.errors import UserError
 
 LISTS = ("images", "annotations", "categories")
-SOURCE = "https://github.com/visipedia/inat_comp/tree/master/{year}"
+SOURCE = "https://github.com/visipedia/inat_comp/tree/master/{}"
+# Edition -> the lists of its training and validation images.
+FILES = {year: (f"train{year}.json", f"val{year}.json") for year in (2017, 2018, 2019)}
+FILES |= {2021: ("train.json", "val.json"), "2021_mini": ("train_mini.json", "val.json")}
 
 
 def load(data_dir, year, image_size, skip_unreadable=False, find_damage=file_checks.glance):
     """The official training and validation images (section 5.1 of arXiv:1912.02413).
 
     Args:
-        data_dir: folder with train<year>.json, val<year>.json and the images where their `file_name` says; in 2018
+        data_dir: folder with the two files of `FILES` and the images where their `file_name` says; in 2018 and 2019
             names of the classes are numbers unless categories.json, which was published later, is there too.
-        year: 2017 or 2018.
+        year: of `FILES`; "2021_mini" are 50 images of each of 2021's 10,000 classes.
         image_size, skip_unreadable, find_damage: as of `image_folders.load`.
 
     Returns:
@@ -29,12 +32,12 @@ def load(data_dir, year, image_size, skip_unreadable=False, find_damage=file_che
         UserError: a file is missing or not like that, or images are damaged.
     """
     root = pathlib.Path(data_dir)
-    files = [root / f"{part}{year}.json" for part in ("train", "val")]
+    files = [root / name for name in FILES[year]]
     for file in files:
         if not file.is_file():
             raise UserError(
                 f"--data_dir={root}: has no {file.name}; must be the folder of iNaturalist {year}'s annotations and "
-                f"images, unpacked; see {SOURCE.format(year=year)}"
+                f"images, unpacked; see {SOURCE.format(str(year)[:4])}"
             )
     tables = [_read(file, lambda content: [content[name] for name in LISTS]) for file in files]
     names = dict(tables[0][2])
