@@ -176,8 +176,8 @@ DATASETS = {
     "folder": _load_of("image_folders"),
     "inaturalist2017": _load_of("inaturalist", year=2017),
     "inaturalist2018": _load_of("inaturalist", year=2018),
-    "i_naturalist2017": _load_of("tfds_records", name="i_naturalist2017"),
-    "i_naturalist2018": _load_of("tfds_records", name="i_naturalist2018"),
+    "i_naturalist2017": _load_of("tfds_records", tfds_name="i_naturalist2017", tfds_splits=("train", "validation")),
+    "i_naturalist2018": _load_of("tfds_records", tfds_name="i_naturalist2018", tfds_splits=("train", "validation")),
 }
 OF_FILES = ("folder", "inaturalist2017", "inaturalist2018")  # image files of any size, long-tailed as they come
 OF_RECORDS = ("i_naturalist2017", "i_naturalist2018")  # the same in TFDS's files

@@ -56,6 +56,9 @@ def subset_indices(labels, counts, seed):
 
     Returns:
         int64 [sum(counts)], indices into `labels`.
+
+    Raises:
+        UserError: a class has fewer images than are wanted.
     """
     rng = np.random.RandomState(seed)
     kept = []
@@ -63,7 +66,10 @@ def subset_indices(labels, counts, seed):
         indices = np.flatnonzero(labels == label)
         rng.shuffle(indices)
         if len(indices) < count:
-            raise ValueError(f"class {label} has {len(indices)} images, {count} are wanted")
+            raise UserError(
+                f"--imbalance_factor: class {label} has {len(indices)} images, {count} are wanted; needs a data set "
+                "with as many images of every class, or leave it out for the data as they are"
+            )
         kept.append(indices[:count])
     return np.concatenate(kept)
 
