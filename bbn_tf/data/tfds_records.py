@@ -3,7 +3,7 @@
 import numpy as np
 
 from bbn_tf.data import tfds_builders, tfds_labels
-from bbn_tf.data.datasets import ImageDataset
+from bbn_tf.data.image_dataset import ImageDataset
 from bbn_tf.data.image_files import IMAGENET_MEAN, IMAGENET_STD, RecordDataset
 from bbn_tf.errors import UserError
 

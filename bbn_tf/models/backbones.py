@@ -1,173 +1,35 @@
-"""Residual trunks and their last block, as functional Keras models (He et al., arXiv:1512.03385).
+"""The networks by name: what a trunk and a last block are made of.
 
-A backbone is two functions: `trunk(...)` maps images to feature maps and leaves out the last residual
-block, `last_block(...)` is that block with global average pooling.  BBN has one trunk and two last
-blocks, the plain network one of each.  There are two families: for CIFAR's 32x32 images a 3x3 stem and three
-stages, for larger ones a stem of stride 4 and four stages, as torchvision and the authors' code have it.
+A row makes a backbone: an object with `trunk(input_shape, ...)`, which maps images to feature maps and leaves out the
+last residual block, and `last_block(input_shape, name, ...)`, that block with global average pooling; see
+`bbn_tf.models.resnet.ResNet`.  BBN has one trunk and two last blocks, the plain network one of each.
 """
 
-import dataclasses
-import itertools
+from bbn_tf.choices import Choice, Table
 
-from bbn_tf.errors import UserError
-
-# (kernel size, width over the stage's) of a residual block's convolutions; the first of 3x3 has the block's stride.
-BASIC = ((3, 1), (3, 1))
-BOTTLENECK = ((1, 1), (3, 1), (1, 4))
-RESNEXT_BOTTLENECK = ((1, 2), (3, 2), (1, 4))  # torchvision's 32x4d: 4 channels in each of 32 groups, at a width of 64
+_RESNET = "bbn_tf.models.resnet:ResNet"
 
 
-@dataclasses.dataclass(frozen=True)
-class ResNet:
-    """Stages of residual blocks behind a stem; every stage but the first begins with stride 2.
-
-    Attributes:
-        blocks_per_stage: how many blocks each stage has.
-        block: `BASIC`, `BOTTLENECK` or `RESNEXT_BOTTLENECK`.
-        widths: each stage's width.
-        groups: of channels that a block's 3x3 convolutions keep apart (ResNeXt, arXiv:1611.05431).
-        large_images: the stem is a 7x7 convolution and a 3x3 maximum, both of stride 2, instead of a 3x3 convolution.
-        projection: where the shape changes the shortcut is a 1x1 convolution instead of shortcut A.
-        fan: by which the convolutions' initial weights are scaled (Kaiming normal).
-    """
-
-    blocks_per_stage: tuple[int, ...]
-    block: tuple[tuple[int, int], ...] = BASIC
-    widths: tuple[int, ...] = (64, 128, 256, 512)
-    groups: int = 1
-    large_images: bool = True
-    projection: bool = True
-    fan: str = "fan_out"
-
-    def trunk(self, input_shape, mixup=False, **layer_options):
-        """Model [B, H, W, 3] -> [B, H', W', D], all but the last block.
-
-        Args:
-            input_shape: (H, W, 3).
-            mixup: whether to put a `Mixup` layer before the network and behind the first two stages, the
-                places of manifold mixup (arXiv:1806.05236).
-            **layer_options: `dtype` (policy of every layer) and `synchronized` (BatchNorm over all replicas).
-        """
-        import keras
-
-        from bbn_tf.models.layers import Mixup
-
-        def mix(x, place):
-            return Mixup(name=f"mixup_{place}", dtype=layer_options.get("dtype"))(x) if mixup else x
-
-        inputs = keras.Input(input_shape, name="image")
-        x = self._stem(mix(inputs, 0), **layer_options)
-        for (stage, block), (next_stage, _) in itertools.pairwise(self._blocks()):
-            x = self._block(x, stage, block, f"stage{stage + 1}_block{block + 1}", **layer_options)
-            if stage < next_stage <= 2:
-                x = mix(x, next_stage)
-        return keras.Model(inputs, x, name="trunk")
-
-    def last_block(self, input_shape, name, **layer_options):
-        """Model [B, H', W', D'] -> [B, D]: the last block and global average pooling."""
-        import keras
-
-        inputs = keras.Input(input_shape, name="feature_map")
-        x = self._block(inputs, *self._blocks()[-1], "block", **layer_options)
-        x = keras.layers.GlobalAveragePooling2D(name="pool", dtype=layer_options.get("dtype"))(x)
-        return keras.Model(inputs, x, name=name)
-
-    def _blocks(self):
-        return [(stage, block) for stage, count in enumerate(self.blocks_per_stage) for block in range(count)]
-
-    def _stem(self, x, **layer_options):
-        import keras
-
-        dtype = layer_options.get("dtype")
-        size, stride = (7, 2) if self.large_images else (3, 1)
-        x = self._conv_bn(x, size, self.widths[0], stride, "stem", **layer_options)
-        x = keras.layers.ReLU(name="stem_relu", dtype=dtype)(x)
-        if self.large_images:
-            x = keras.layers.ZeroPadding2D(1, name="stem_pool_pad", dtype=dtype)(x)  # nothing is below 0 here
-            x = keras.layers.MaxPooling2D(3, 2, name="stem_pool", dtype=dtype)(x)
-        return x
-
-    def _block(self, x, stage, block, name, **layer_options):
-        import keras
-
-        dtype = layer_options.get("dtype")
-        stride = 2 if stage > 0 and block == 0 else 1
-        shortcut = self._shortcut(x, self.widths[stage] * self.block[-1][1], stride, name, **layer_options)
-        strided = [size for size, _ in self.block].index(3)
-        for place, (size, expansion) in enumerate(self.block):
-            if place:
-                x = keras.layers.ReLU(name=f"{name}_{place}_relu", dtype=dtype)(x)
-            step, groups = (stride if place == strided else 1), (self.groups if size == 3 else 1)
-            filters = self.widths[stage] * expansion
-            x = self._conv_bn(x, size, filters, step, f"{name}_{place + 1}", groups, **layer_options)
-        x = keras.layers.Add(name=f"{name}_add", dtype=dtype)([x, shortcut])
-        return keras.layers.ReLU(name=f"{name}_relu", dtype=dtype)(x)
-
-    def _shortcut(self, x, filters, stride, name, **layer_options):
-        from bbn_tf.models.layers import ShortcutA
-
-        if stride == 1 and x.shape[-1] == filters:
-            return x
-        if self.projection:
-            return self._conv_bn(x, 1, filters, stride, f"{name}_shortcut", **layer_options)
-        return ShortcutA(filters, stride, name=f"{name}_shortcut", dtype=layer_options.get("dtype"))(x)
-
-    def _conv_bn(self, x, size, filters, stride, name, groups=1, dtype=None, synchronized=False):
-        """Convolution with (size - 1) / 2 pixels of padding on every side, without bias, then BatchNorm."""
-        import keras
-
-        from bbn_tf.models.layers import BatchNorm
-
-        if stride > 1 and size > 1:  # "same" would pad more on the bottom and right here
-            x = keras.layers.ZeroPadding2D(size // 2, name=f"{name}_pad", dtype=dtype)(x)
-        kaiming_normal = keras.initializers.VarianceScaling(2.0, self.fan, "untruncated_normal")
-        padding = "same" if stride == 1 else "valid"
-        x = keras.layers.Conv2D(
-            filters,
-            size,
-            stride,
-            padding,
-            groups=groups,
-            use_bias=False,
-            kernel_initializer=kaiming_normal,
-            name=f"{name}_conv",
-            dtype=dtype,
-        )(x)
-        return BatchNorm(synchronized=synchronized, name=f"{name}_bn", dtype=dtype)(x)
+def _for_cifar(n):
+    """ResNet-(6n+2): 3 stages of n basic blocks behind a 3x3 convolution, for images of 32 pixels."""
+    family = {"widths": (16, 32, 64), "large_images": False, "projection": False, "fan": "fan_in"}
+    return Choice(_RESNET, arguments={"blocks_per_stage": (n, n, n), **family})
 
 
-def _cifar(n):
-    """ResNet-(6n+2): 3 stages of n basic blocks."""
-    return ResNet((n, n, n), widths=(16, 32, 64), large_images=False, projection=False, fan="fan_in")
+def _for_photos(*blocks_per_stage, bottleneck, groups=1):
+    """Four stages behind a stem of stride 4, as torchvision and the authors' code have it."""
+    family = {"blocks_per_stage": blocks_per_stage, "bottleneck": bottleneck, "groups": groups}
+    return Choice(_RESNET, arguments=family, grouped=groups > 1)
 
 
-BACKBONES = {
-    **{f"resnet{6 * n + 2}": _cifar(n) for n in (1, 2, 3, 5, 7, 9)},
-    "resnet10": ResNet((1, 1, 1, 1)),
-    "resnet18": ResNet((2, 2, 2, 2)),
-    "resnet50": ResNet((3, 4, 6, 3), BOTTLENECK),
-    "resnet101": ResNet((3, 4, 23, 3), BOTTLENECK),
-    "resnet152": ResNet((3, 8, 36, 3), BOTTLENECK),
-    "resnext50_32x4d": ResNet((3, 4, 6, 3), RESNEXT_BOTTLENECK, groups=32),
-}
-
-
-def check_trainable(name):
-    """Raises UserError if this backbone can't be trained here: TensorFlow on a CPU needs oneDNN for grouped ones."""
-    import keras
-
-    if BACKBONES[name].groups == 1 or keras.backend.backend() != "tensorflow":
-        return
-    import tensorflow as tf
-
-    kernel = tf.Variable(tf.zeros([3, 3, 1, 2]))
-    try:
-        with tf.GradientTape() as tape:
-            outputs = tf.nn.conv2d(tf.zeros([1, 3, 3, 2]), kernel, 1, "SAME")
-        tape.gradient(outputs, kernel)
-    except tf.errors.OpError as error:
-        raise UserError(
-            f"--backbone={name}: TensorFlow can't train its grouped convolutions on this CPU without oneDNN; set "
-            "TF_ENABLE_ONEDNN_OPTS=1 where the processor has it, train on a GPU or with KERAS_BACKEND=jax, or take "
-            "another backbone"
-        ) from error
+# Trait: `grouped`, it has grouped convolutions, which TensorFlow can't train everywhere.
+BACKBONES = Table(
+    "backbone",
+    {f"resnet{6 * n + 2}": _for_cifar(n) for n in (1, 2, 3, 5, 7, 9)},
+    resnet10=_for_photos(1, 1, 1, 1, bottleneck=False),
+    resnet18=_for_photos(2, 2, 2, 2, bottleneck=False),
+    resnet50=_for_photos(3, 4, 6, 3, bottleneck=True),
+    resnet101=_for_photos(3, 4, 23, 3, bottleneck=True),
+    resnet152=_for_photos(3, 8, 36, 3, bottleneck=True),
+    resnext50_32x4d=_for_photos(3, 4, 6, 3, bottleneck=True, groups=32),
+)

@@ -10,12 +10,12 @@ import numpy as np
 
 from bbn_tf.errors import UserError
 from bbn_tf.files import check_whole
-from bbn_tf.models import models
+from bbn_tf.models import bbn  # noqa: F401  (an earlier run may be one)
 from bbn_tf.models.backbones import BACKBONES
 from bbn_tf.models.layers import Mixup
-from bbn_tf.runs.folder import RunFolder
+from bbn_tf.models.plain import build_plain
 
-# Part of the model -> parts of the earlier one that it may come from, the likest first.
+# Part of the model -> parts of the earlier one that it may come from, the most similar first.
 SOURCES = {
     "trunk": ("trunk",),
     "last_block": ("last_block", "conventional_block"),
@@ -37,7 +37,7 @@ def check(path, backbone):
     Raises:
         UserError: no such file, one that can't be read, or weights that are not exactly this backbone's.
     """
-    _match(path, backbone, models.build_plain(backbone, (32, 32, 3), 1))
+    _match(path, backbone, build_plain(backbone, (32, 32, 3), 1))
 
 
 def load(path, backbone, model):
@@ -62,7 +62,7 @@ def _match(path, backbone, model):
         if part in SOURCES:
             names = [f"{source}/{layer}/{variable.name}" for source in SOURCES[part]]
             if file.suffix == ".npz":
-                names = [_torch_name(layer, variable.name, BACKBONES[backbone].blocks_per_stage)]
+                names = [_torch_name(layer, variable.name, BACKBONES[backbone]().blocks_per_stage)]
             found.append((variable, next((name for name in names if name in arrays), names[0])))
     if reason := _misfit(arrays, found):
         raise UserError(f"--init_from={path}: does not fit --backbone={backbone}: {reason}")
@@ -95,7 +95,7 @@ def _variables(model):
 
 def _read(path):
     """(file, dict name -> array in Keras's layout) of a run's folder or a file."""
-    file = RunFolder(path).model_file if os.path.isdir(path) else pathlib.Path(path)
+    file = pathlib.Path(path, "model.keras") if os.path.isdir(path) else pathlib.Path(path)
     read = {".keras": _read_keras, ".npz": _read_npz}.get(file.suffix)
     if read is None or not os.path.isfile(file):
         raise UserError(

@@ -49,8 +49,8 @@ def test_two_lists(root, lists):
     data = load(root, expect_images=(33, 3))
     assert data.class_names == ("0", "1", "2") and data.class_counts.tolist() == [23, 8, 2]
     assert data.eval_labels.tolist() == [0, 1, 2] and data.input_shape == (32, 32, 3)
-    assert data.train_images[:2].tolist() == [f"{root}/ant/00.jpg".encode(), f"{root}/ant/01.png".encode()]
-    assert data.eval_images.tolist() == [f"{root}/{path}".encode() for path, _ in TEST]
+    assert data.train_items[:2].tolist() == [f"{root}/ant/00.jpg".encode(), f"{root}/ant/01.png".encode()]
+    assert data.eval_items.tolist() == [f"{root}/{path}".encode() for path, _ in TEST]
 
 
 def test_images_have_their_labels_colour(root, lists):
@@ -87,20 +87,20 @@ def test_one_list_is_split(root, lists):
     """A fifth of 23, 8 and 2, rounded but at least one; another image more moves at most one other of its class."""
     data = load(root, test=None)
     assert np.bincount(data.eval_labels).tolist() == [5, 2, 1] and data.class_counts.tolist() == [18, 6, 1]
-    assert set(load(root, test=None, split_seed=0).eval_images) == set(data.eval_images)
-    assert set(load(root, test=None, split_seed=1).eval_images) != set(data.eval_images)
+    assert set(load(root, test=None, split_seed=0).eval_items) == set(data.eval_items)
+    assert set(load(root, test=None, split_seed=1).eval_items) != set(data.eval_items)
     assert len(load(root, test=None, test_fraction=0.5).eval_labels) == 12 + 4 + 1
     lists("more.txt", [*reversed(TRAIN), TEST[0]])
-    more = set(load(root, "more.txt", test=None).eval_images)
-    assert len(more ^ set(data.eval_images)) <= 2
+    more = set(load(root, "more.txt", test=None).eval_items)
+    assert len(more ^ set(data.eval_items)) <= 2
 
 
 def test_split_is_that_of_the_paths_in_the_list(root, lists, tmp_path):
     """Not of where the images lie."""
     (tmp_path / "moved").symlink_to(root)
     here, there = load(root, test=None), load("moved", test=None)
-    assert [os.path.relpath(path, os.fsencode(root)) for path in here.eval_images] == [
-        os.path.relpath(path, os.fsencode(tmp_path / "moved")) for path in there.eval_images
+    assert [os.path.relpath(path, os.fsencode(root)) for path in here.eval_items] == [
+        os.path.relpath(path, os.fsencode(tmp_path / "moved")) for path in there.eval_items
     ]
 
 
@@ -109,7 +109,7 @@ def test_groups_stay_on_one_side(root, lists):
     lists("train.csv", rows, "{},{},{}")
     data = load(root, "train.csv", None, list_columns=("path", "label", "patient"))
     patient = {f"{root}/{path}".encode(): patient for path, _, patient in rows[1:]}
-    sides = [{patient[path] for path in images} for images in (data.train_images, data.eval_images)]
+    sides = [{patient[path] for path in images} for images in (data.train_items, data.eval_items)]
     assert not sides[0] & sides[1] and len(sides[1]) >= 3
     other = [("path", "label", "patient"), (*TEST[0], "q"), (*TEST[1], "p3")]
     lists("test.csv", other, "{},{},{}")
@@ -142,7 +142,7 @@ def test_blanks_and_unicode_in_paths(root, lists, tmp_path):
     lists("train.txt", [(f"R\u00f6ntgen \u732b/my images/{path}", label) for path, label in TRAIN], "{} {}\r")
     lists("test.txt", [(f"R\u00f6ntgen \u732b/my images/{path}", label) for path, label in TEST], "{}\t{}")
     data = load(tmp_path)
-    assert data.reader("train")(0).shape == (32, 32, 3) and data.eval_images[0].endswith(b"my images/ant/23.webp")
+    assert data.reader("train")(0).shape == (32, 32, 3) and data.eval_items[0].endswith(b"my images/ant/23.webp")
 
 
 def test_an_image_in_both_lists(root, lists):

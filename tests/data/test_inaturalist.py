@@ -60,7 +60,7 @@ def test_labels_and_paths(inat):
     for index in range(0, len(data.train_labels), 17):
         colour = (read(index).numpy() * data.std + data.mean)[16, 16] * 255
         np.testing.assert_allclose(colour, 7 * data.train_labels[index], atol=2.5)
-        assert f"/{3 * data.train_labels[index] + 2}/train".encode() in data.train_images[index]
+        assert f"/{3 * data.train_labels[index] + 2}/train".encode() in data.train_items[index]
 
 
 def test_2017_and_names_that_came_later(tmp_path):
@@ -79,7 +79,7 @@ def test_later_years(tmp_path, year):
     assert data.class_names[:2] == ("taxon 0", "taxon 1") and data.class_counts.tolist() == COUNTS.tolist()
     assert np.bincount(data.eval_labels).tolist() == [2] * CLASSES
     start = {2019: "train_val2019/Plants/2/", 2021: "train/00000_", "2021_mini": "train_mini/00000_"}[year]
-    assert data.train_images[0].startswith(f"{tmp_path}/{start}".encode())
+    assert data.train_items[0].startswith(f"{tmp_path}/{start}".encode())
     if year == "2021_mini":
         with pytest.raises(
             UserError, match="has no train.json; must be the folder of iNaturalist 2021's .*master/2021"

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from bbn_tf.data import datasets, input_pipeline, tfds_builders, tfds_labels, tfds_records
+from bbn_tf.data import input_pipeline, long_tail, small_sets, tfds_builders, tfds_labels, tfds_records
+from bbn_tf.data.image_dataset import ImageDataset
 from bbn_tf.errors import UserError
 from tests import in_process
 
@@ -120,10 +121,10 @@ def test_small_images_of_one_size_stay_in_memory(tmp_path, file_format):
     """As they are, in the order of their ids; 49 * 8 * 6 * 3 bytes are the limit."""
     folder = prepare(tmp_path, file_format, TinyGrey)
     data = load(folder, "tiny_grey")
-    assert type(data) is datasets.ImageDataset and data.input_shape == (8, 6, 3)
-    assert data.train_images[:, 0, 1].tolist() == [[i] * 3 for i in range(40)]
-    assert data.train_labels.tolist() == [0, 1] * 20 and data.eval_images[8, 0, 0].tolist() == [0, 0, 0]
-    assert np.all(data.train_images[1, 1:] == 101)
+    assert type(data) is ImageDataset and data.input_shape == (8, 6, 3)
+    assert data.train_items[:, 0, 1].tolist() == [[i] * 3 for i in range(40)]
+    assert data.train_labels.tolist() == [0, 1] * 20 and data.eval_items[8, 0, 0].tolist() == [0, 0, 0]
+    assert np.all(data.train_items[1, 1:] == 101)
 
 
 @pytest.mark.parametrize(("limit", "in_memory"), [(49 * 8 * 6 * 3, True), (49 * 8 * 6 * 3 - 1, False)])
@@ -185,7 +186,7 @@ def test_config_version_and_parts_of_splits(tmp_path):
 def test_the_usual_one_of_several_labels(tmp_path, file_format):
     data = load(prepare(tmp_path, file_format, TinyTwoLabels), "tiny_two_labels")
     assert data.class_names == ("0", "1", "2")
-    assert np.array_equal(data.train_images[:, 0, 0, 0], 80 * data.train_labels)
+    assert np.array_equal(data.train_items[:, 0, 0, 0], 80 * data.train_labels)
 
 
 def test_long_tail_of_a_balanced_set(tmp_path):
@@ -193,20 +194,20 @@ def test_long_tail_of_a_balanced_set(tmp_path):
     folder = prepare(tmp_path, "array_record", TinyGrey)
     whole = load(folder, "tiny_grey")
     assert whole.class_counts.tolist() == [20, 20]
-    kept = datasets.long_tail.subset_indices(whole.train_labels, [20, 5], 0)
+    kept = long_tail.subset_indices(whole.train_labels, [20, 5], 0)
     tail = whole.keep(kept)
     rng, classes = np.random.RandomState(0), [np.arange(0, 40, 2), np.arange(1, 40, 2)]
     for indices in classes:
         rng.shuffle(indices)
-    assert tail.train_images[:, 0, 1, 0].tolist() == [*classes[0], *classes[1][:5]]
+    assert tail.train_items[:, 0, 1, 0].tolist() == [*classes[0], *classes[1][:5]]
 
 
 @pytest.mark.skipif("not tfds.builder('cifar10').is_prepared()")
 def test_cifar10_is_the_same_by_either_name():
     """The images that are kept at imbalance factor 50, and the crops that are drawn, before they are standardised."""
-    kept = [load(None, "cifar10", ("train", "test")), datasets.cifar10()]
-    kept = [data.keep(datasets.long_tail.subset_indices(data.train_labels, CIFAR_COUNTS, 0)) for data in kept]
-    np.testing.assert_array_equal(kept[0].train_images, kept[1].train_images)
+    kept = [load(None, "cifar10", ("train", "test")), small_sets.cifar10()]
+    kept = [data.keep(long_tail.subset_indices(data.train_labels, CIFAR_COUNTS, 0)) for data in kept]
+    np.testing.assert_array_equal(kept[0].train_items, kept[1].train_items)
     np.testing.assert_array_equal(kept[0].eval_labels, kept[1].eval_labels)
     assert kept[0].class_names == kept[1].class_names and len(kept[0].train_labels) == 13_996
     crops = []
