@@ -3,6 +3,7 @@
 from bbn_tf.choices import Choice, Setting, Table, above, is_seed, within
 from bbn_tf.data import long_tail
 from bbn_tf.data.long_tail import LONG_TAIL
+from bbn_tf.errors import UserError
 
 IMAGE_SIZE = Setting(
     "image_size", 224, "Side of the crop of an image file that the network sees, in pixels.", rule=within(8, 4096)
@@ -22,7 +23,7 @@ SPLIT_SEED = Setting("split_seed", None, "Which images that part is (0 if not gi
 
 def _files(function, *settings, **options):
     """Image files of any size, long-tailed as they come."""
-    return Choice(function, IMAGE_SIZE, SKIP_UNREADABLE, *settings, files=True, encoded=True, **options)
+    return Choice(function, IMAGE_SIZE, SKIP_UNREADABLE, *settings, files=True, encoded=True, splits=True, **options)
 
 
 def _records(name):
@@ -32,7 +33,7 @@ def _records(name):
 
 
 # Traits: `files`, the images are files below --data_dir; `encoded`, they are decoded when drawn, and of any size;
-# `own_images`, --data_dir says which data these are.
+# `own_images`, --data_dir says which data these are; `splits`, the row holds images out itself and follows a run's record.
 DATASETS = Table(
     "dataset",
     digits_lt=Choice("bbn_tf.data.small_sets:digits", *LONG_TAIL),
@@ -47,7 +48,7 @@ DATASETS = Table(
 
 
 def load(name, *, data_dir=None, imbalance_factor=None, imbalance_profile="exp", imbalance_seed=0,
-         validation_fraction=0.0, seed=0, **settings):  # fmt: skip
+         validation_fraction=0.0, seed=0, evaluate_on=None, **settings):  # fmt: skip
     """A long-tailed data set.
 
     Args:
@@ -56,9 +57,10 @@ def load(name, *, data_dir=None, imbalance_factor=None, imbalance_profile="exp",
         imbalance_factor, imbalance_profile: see `long_tail.class_counts`; None for the data as they are.
         imbalance_seed: which images are kept.
         validation_fraction: in [0, 1); if positive, that part of the long-tailed training images, class by
-            class, takes the test set's place and is not trained on.
+            class, is not trained on.
         seed: which images are held out.
-        **settings: what only this data set has.
+        evaluate_on: "test", "validation" or None for "validation" with a fraction and else "test".
+        **settings: what only this data set has, and for one that splits its files what `file_sets.load` takes.
 
     Returns:
         `ImageDataset`.
@@ -66,10 +68,16 @@ def load(name, *, data_dir=None, imbalance_factor=None, imbalance_profile="exp",
     Raises:
         UserError: data not available, or a class would be empty.
     """
+    if DATASETS[name].splits:
+        held = {"validation_fraction": validation_fraction, "seed": seed, "evaluate_on": evaluate_on}
+        return DATASETS[name](data_dir, **held, **settings)
     tail = DATASETS[name](data_dir, **settings)
     if imbalance_factor is not None:
         counts = long_tail.class_counts(tail.class_counts.max(), tail.num_classes, imbalance_factor, imbalance_profile)
         tail = tail.keep(long_tail.subset_indices(tail.train_labels, counts, imbalance_seed))
     if not validation_fraction:
+        if evaluate_on == "validation":
+            raise UserError("--evaluate_on=validation: needs --validation_fraction, the part to hold out")
         return tail
-    return tail.held_out(*long_tail.stratified_split(tail.train_labels, validation_fraction, seed))
+    train, held_out = long_tail.stratified_split(tail.train_labels, validation_fraction, seed)
+    return tail.keep(train) if evaluate_on == "test" else tail.held_out(train, held_out)

@@ -103,7 +103,10 @@ def files_report(dataset, inspection, root):
 
 def _places(dataset):
     """dict path -> (part, label)."""
-    parts = (("train", *dataset.part("train")), ("test", *dataset.part("eval")))
+    if dataset.parts is None:
+        parts = (("train", *dataset.part("train")), ("test", *dataset.part("eval")))
+    else:
+        parts = ((part, files.paths, files.labels) for part, files in dataset.parts.items())
     return {path: (part, label) for part, paths, labels in parts for path, label in zip(paths, labels, strict=True)}
 
 

@@ -9,14 +9,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bbn_tf.data import crops
+from bbn_tf.data import crops, listing
 from bbn_tf.errors import UserError
 from bbn_tf.files import atomic_path, check_output
 from bbn_tf.modes import build, export
 from bbn_tf.runs.exported import read_export_facts
 from bbn_tf.runs.folder import RunFolder
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")  # looked for in a folder, in small or capital letters
 BATCH = 64
 TOP = 5
 
@@ -54,18 +53,23 @@ def run(config):
 
 
 def image_files(path):
-    """The file, or a folder's image files of all levels in order of their paths.
+    """The file, or a folder's image files of all levels in order of their paths; prints what is left out.
 
     Raises:
-        UserError: there are none.
+        UserError: there are none, or a folder can't be read.
     """
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise UserError(f"--images={path}: does not exist; must be an image file or a folder of them")
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and not file.is_dir())
+    found = listing.Listing()
+    files = sorted(map(pathlib.Path, found.images(path)))
+    left_out = found.left_out()
     if not files:
-        raise UserError(f"--images={path}: holds no image file; looked for {' '.join(SUFFIXES)}, in all levels")
+        looked_for = f"looked for {' '.join(listing.ENDINGS)}, in all levels"
+        raise UserError(f"--images={path}: holds no image file; {looked_for}" + (f"; {left_out}" if left_out else ""))
+    for note in found.notes():
+        print(f"note: {note}")
     return files
 
 
