@@ -88,12 +88,12 @@ def read(files, root, names_file=None, columns=None):
     )
 
 
-def refuse_repeated(images, allowed):
-    """Finds images with two labels and, unless they are `allowed`, images and groups that are listed twice.
+def refuse_repeated(images, allow_overlap):
+    """Finds images that are listed twice, and images and groups that two lists have in common.
 
     Args:
-        images: `ListedImages` of all lists; a group may have many images of the same list.
-        allowed: bool.
+        images: `ListedImages` of all lists.
+        allow_overlap: whether lists may have some in common, images with the same label.
 
     Raises:
         UserError: names the first of them and counts the others.
@@ -102,13 +102,17 @@ def refuse_repeated(images, allowed):
     for index in np.flatnonzero(images.labels[first] != images.labels):
         shown = file_checks.shown(images.paths[index])
         raise UserError(f"{images.at(index)}: {shown} has another label in {images.at(first[index])}")
-    if allowed:
+    within = images.lists[first] == images.lists
+    twice = within & (first != np.arange(len(images)))
+    _refuse_again(images, "image", images.paths, first, twice, "remove one of them")
+    if allow_overlap:
         return
-    _refuse_again(images, "image", images.paths, first, first != np.arange(len(images)))
+    ways_out = "remove one of them, or allow it with --allow_overlap"
+    _refuse_again(images, "image", images.paths, first, ~within, ways_out)
     if images.groups is not None:
         first = _first_places(images.groups)
-        again = (images.lists[first] != images.lists) & (images.groups != b"")
-        _refuse_again(images, "group", images.groups, first, again)
+        across = (images.lists[first] != images.lists) & (images.groups != b"")
+        _refuse_again(images, "group", images.groups, first, across, ways_out)
 
 
 def _first_places(values):
@@ -117,7 +121,7 @@ def _first_places(values):
     return first[inverse]
 
 
-def _refuse_again(images, what, values, first, again):
+def _refuse_again(images, what, values, first, again, ways_out):
     """Raises UserError if an element of `again`, bool [N], is true."""
     if not again.any():
         return
@@ -125,7 +129,7 @@ def _refuse_again(images, what, values, first, again):
     more = f" ({again.sum():,} like this)" if again.sum() > 1 else ""
     raise UserError(
         f"{images.at(index)}: {what} {file_checks.shown(values[index])} is in {images.at(first[index])}, too{more}; "
-        "remove one of them, or allow it with --allow_overlap"
+        f"{ways_out}"
     )
 
 

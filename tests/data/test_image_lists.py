@@ -42,7 +42,7 @@ def lists(tmp_path, monkeypatch):
 
 
 def load(root, train="train.txt", test="test.txt", **settings):
-    return image_lists.load(str(root), 32, train, test, **settings)
+    return image_lists.load(str(root), 32, train_list=train, eval_list=test, **settings)
 
 
 def test_two_lists(root, lists):
@@ -125,7 +125,9 @@ def test_validation_list(root, lists):
     test = load(root, validation_list="val.txt", expect_images=(33, 2))
     validation = load(root, validation_list="val.txt", expect_images=(33, 2), evaluate_on="validation")
     assert test.eval_labels.tolist() == [1, 2] and validation.eval_labels.tolist() == [0]
-    with pytest.raises(UserError, match="--evaluate_on=validation: needs --validation_list"):
+    with pytest.raises(
+        UserError, match="no image to evaluate on; --evaluate_on=validation needs a folder val/ or a --v"
+    ):
         load(root, evaluate_on="validation")
     lists("val.txt", [TEST[1]])
     with pytest.raises(
@@ -174,15 +176,15 @@ def test_an_image_twice_in_one_list(root, lists):
 def test_missing_images_are_named_by_line(root, lists, capsys):
     lists("train.txt", [TRAIN[0], ("ant/nowhere.jpg", 0), ("", ""), *TRAIN[1:], ("bee/gone.jpg", 1)])
     message = (
-        f"--train_list=train.txt: 2 of 35 images can't be read: line 2, {root}/ant/nowhere.jpg (No such file or "
-        f"directory), line 36, {root}/bee/gone.jpg (No such file or directory); replace them or remove their lines"
+        f"--data_dir={root}: 2 of 38 image files can't be read: --train_list=train.txt: line 2, {root}/ant/nowhere.jpg "
+        f"(No such file or directory), --train_list=train.txt: line 36, {root}/bee/gone.jpg (No such file or directory)"
     )
     with pytest.raises(UserError, match=re.escape(message)):
         load(root)
     assert len(load(root, skip_unreadable=True).train_labels) == 33
-    assert "2 of 35 images can't be read" in capsys.readouterr().out
+    assert "2 of 38 image files can't be read" in capsys.readouterr().out
     lists("train.txt", [*TRAIN[:-2], ("cat/gone.jpg", 2)])
-    with pytest.raises(UserError, match="--skip_unreadable: class '2' has no image left to train on"):
+    with pytest.raises(UserError, match="class '2' has no image to train on"):
         load(root, skip_unreadable=True)
 
 
@@ -208,13 +210,21 @@ def test_all_images_lie_elsewhere(root, lists):
 @pytest.mark.parametrize(
     ("change", "settings", "message"),
     [
-        (None, {"expect_images": (34, 3)}, ": 33 images to train on, but --expect_images=34,3: is"),
-        (None, {"expect_images": (33, 4)}, ": 3 images to evaluate on, but --expect_images=33,4: is"),
-        (None, {"split_seed": 1}, "--split_seed=1: has no meaning here, since --eval_list=test.txt is the test set"),
+        (
+            None,
+            {"expect_images": (34, 3)},
+            "--train_list=train.txt: names 33 images, and --expect_images=34,3 wants 34: is it",
+        ),
+        (
+            None,
+            {"expect_images": (33, 4)},
+            "--eval_list=test.txt: names 3 images, and --expect_images=33,4 wants 4: is it",
+        ),
+        (None, {"split_seed": 1}, "--split_seed=1: has no meaning here, since"),
         (None, {"test_fraction": 0.1}, "--test_fraction=0.1: has no meaning here"),
         (("train.txt", TRAIN[:23]), {"test": None}, "--train_list=train.txt: has one class only, '0'; needs"),
         (("train.txt", [TRAIN[0], TRAIN[-1]]), {"test": None}, "--train_list=train.txt: no image of class 1 to"),
-        (("train.txt", [TRAIN[0], (TRAIN[-1][0], 1)]), {"test": None}, "--train_list=train.txt: no image can be held"),
+        (("train.txt", [TRAIN[0], (TRAIN[-1][0], 1)]), {"test": None}, "no image to evaluate on; a class needs two"),
         (("test.txt", []), {}, "--eval_list=test.txt: is empty"),
     ],
 )
