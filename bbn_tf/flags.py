@@ -11,6 +11,8 @@ from bbn_tf.modes.modes import MODES
 from bbn_tf.runs.exported import read_export_facts
 from bbn_tf.runs.folder import RunFolder
 
+ANY_PLACE = ("data_dir", "evaluate_on")  # what of the data may differ between the stages
+
 
 def define(flag_values=flags.FLAGS):
     """Declares one absl flag for every setting."""
@@ -105,8 +107,13 @@ def _refuse(given, mode, rule):
         if name in SETTINGS.owners and SETTINGS.owners[name][0][0] == "mode":
             if (("mode", mode)) not in SETTINGS.owners[name]:
                 raise UserError(f"--{name}: {SETTINGS.no_meaning(name, {'mode': mode})}")
-        elif SETTINGS[name].part != START:
+        elif SETTINGS[name].part != START and name not in (MODES[mode].overrides or ()):
             raise UserError(f"--{name}: {rule.format(mode=mode)}")
+
+
+def of_finished_run(folder):
+    """`Config` of the evaluation of a finished run; see `from_flags`."""
+    return _of_finished_run({"mode": "evaluate", "model_dir": str(folder)}, "evaluate")
 
 
 def _of_finished_run(given, mode):
@@ -145,7 +152,7 @@ def _second_stage(given, settings_of):
         raise UserError(f"--branch={given['branch']}: only of a BBN; {given['from_run']} has one branch")
     dataset = given.get("dataset", recorded["dataset"])
     there = {name: value for name, value in recorded.items() if SETTINGS[name].part == DATA or name == "data_dir"}
-    known = {"dataset", "data_dir", "seed", "validation_fraction"}
+    known = {"dataset", "data_dir", "seed", "validation_fraction", "evaluate_on"}
     known |= {setting.name for setting in SETTINGS["dataset"].table[dataset].settings}
     there = {name: value for name, value in there.items() if name in known}
     config = Config(**{**there, **given})
@@ -160,7 +167,7 @@ def _check_same_data(config, there):
         config: `Config` of the second stage.
         there: dict name -> value of the first stage's settings of its data.
     """
-    differ = [name for name, value in there.items() if getattr(config, name) != value and name != "data_dir"]
+    differ = [name for name, value in there.items() if getattr(config, name) != value and name not in ANY_PLACE]
     if config.row("classifier").untrained:
         rule = f"must be that of --from_run with --classifier={config.classifier}, which goes by its counts"
         _refuse_first(config, [name for name in differ if name != "seed"], rule)

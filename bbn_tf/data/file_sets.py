@@ -115,8 +115,8 @@ def load(listed, split, *, skip_unreadable=False, find_damage=None, record=None,
         skip_unreadable: whether to leave damaged files out; then all are decoded.
         find_damage: function as `file_checks.glance` to use instead of the usual ones.
         record: `bbn_tf.data.record.Record` to follow: this run's, or that of a second stage's first.
-        use: what for with a record: "train" refuses another training set; "second_stage" takes of it what is there;
-            "evaluate" needs no training images.
+        use: what for with a record: "train" refuses another training set; "second_stage" takes of it what is there,
+            and so does "retrain" unless the classes are others; "evaluate" needs no training images.
         started_from: `Record` of the run of --init_from, whose training images are not evaluated on.
 
     Returns:
@@ -125,6 +125,8 @@ def load(listed, split, *, skip_unreadable=False, find_damage=None, record=None,
     Raises:
         UserError: files are damaged, a part is empty, or the record does not allow it.
     """
+    if record is not None and use != "train" and recorded.is_of_others(record, listed, use == "retrain"):
+        record, started_from = None, record
     if record is not None:
         parts = _followed(listed, split.parts(listed), record, split.evaluated, use)
         if use != "evaluate":
@@ -181,7 +183,7 @@ def _followed(listed, fresh, record, evaluated, use):
     Raises:
         UserError: other classes; or, to train on, another training set.
     """
-    recorded.check_classes(record, listed.class_names, listed.root)
+    recorded.check_class_names(record.class_names, listed.class_names, record.place, listed.root)
     found = recorded.follow(record, listed.class_names, fresh)
     if use == "train" and (changed := found.differences("train")):
         raise UserError(

@@ -17,6 +17,7 @@ IMBALANCE_FACTOR = Setting(
 IMBALANCE_PROFILE = Setting("imbalance_profile", "exp", "How class counts fall from head to tail.", names=PROFILES)
 IMBALANCE_SEED = Setting("imbalance_seed", 0, "Which images of a class are kept.", rule=is_seed)
 LONG_TAIL = (IMBALANCE_FACTOR, IMBALANCE_PROFILE, IMBALANCE_SEED)
+AS_IT_IS = (IMBALANCE_FACTOR.with_default(None), IMBALANCE_PROFILE, IMBALANCE_SEED)  # unless a factor is given
 
 
 def class_counts(max_count, num_classes, imbalance_factor, profile="exp"):

@@ -42,8 +42,15 @@ def listed(data_dir):
     return file_sets.Listed(os.fspath(data_dir), tuple(names), files)
 
 
-def load(listed, split, *, skip_unreadable=False, find_damage=None, use="train"):
-    """What `file_sets.load` does for a run with a record; says what can't be seen without one."""
+def load(listed, split, *, skip_unreadable=False, find_damage=None, use="train", counts=(None, None)):
+    """What `file_sets.load` does for a run with a record; says what can't be seen without one.
+
+    Args:
+        counts: numbers of images that the run was trained and evaluated on; None if they are not known.
+
+    Raises:
+        UserError: see `file_sets.load`; or the numbers are others, so that trained images would be tested on.
+    """
     print(
         "note: this run has no list of its images, as older versions kept none: photos that were added or removed "
         "since can't be seen"
@@ -51,6 +58,13 @@ def load(listed, split, *, skip_unreadable=False, find_damage=None, use="train")
     usable, unreadable = file_sets.readable(listed, skip_unreadable, find_damage or file_checks.glance)
     found = {**parts(usable, split), "unreadable": unreadable}
     file_sets.check_parts(usable, found, split.evaluated, use)
+    numbers = tuple(len(found[part]) for part in ("train", split.evaluated))
+    drawn = "all" in listed.parts or split.validation_fraction
+    if drawn and None not in counts and numbers != counts:
+        raise UserError(
+            f"--data_dir={listed.root}: holds {numbers[0]} and {numbers[1]} images to train and to evaluate on where "
+            f"the run had {counts[0]} and {counts[1]}, and kept no list of them; put the photos back as they were"
+        )
     return found, split.evaluated
 
 

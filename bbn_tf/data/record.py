@@ -103,6 +103,11 @@ def read(folder):
         ) from error
 
 
+def is_there(folder):
+    """Whether a run's folder has a record."""
+    return any((pathlib.Path(folder) / name).is_file() for name in (NAME, PACKED))
+
+
 def delete(folder):
     """Deletes the record, if there is one."""
     for name in (NAME, PACKED):

@@ -32,15 +32,21 @@ class Followed:
         return ", ".join(found)
 
 
-def check_classes(record, class_names, root):
-    """Raises UserError, naming them, if the classes are not those of the record, in its order."""
-    if tuple(class_names) == record.class_names:
+def check_class_names(were, are, place, root):
+    """Raises UserError, naming them, if classes are not those of a run, in its order.
+
+    Args:
+        were, are: sequences of texts.
+        place: the run's folder.
+        root: the data's folder.
+    """
+    if list(are) == list(were):
         return
-    gone = [name for name in record.class_names if name not in set(class_names)]
-    new = [name for name in class_names if name not in set(record.class_names)]
+    gone = [name for name in were if name not in set(are)]
+    new = [name for name in are if name not in set(were)]
     texts = [f"{verb} {listing.named(map(repr, names))}" for verb, names in (("lacks", gone), ("has", new)) if names]
     raise UserError(
-        f"--data_dir={listing.shown(root)}: has other classes than {record.place} was trained on: it "
+        f"--data_dir={listing.shown(root)}: has other classes than {place} was trained on: it "
         f"{' and '.join(texts) or 'has them in another order'}; class folders must be named as they were then"
     )
 
@@ -130,3 +136,17 @@ def _changed(class_names, gone, new):
         {part: [text(key) for key in keys if key[:2] in there] for part, keys in gone.items()},
         {part: [text(key) for key in keys if key[:2] not in was] for part, keys in new.items()},
     )
+
+
+def is_of_others(record, listed, other_classes):
+    """Whether a data set is another than that of a record, not the same with photos missing or new.
+
+    Args:
+        record: `Record`.
+        listed: `bbn_tf.data.file_sets.Listed`.
+        other_classes: whether other classes are a sign of it.
+    """
+    if tuple(listed.class_names) != record.class_names:
+        return other_classes
+    there = {key for files in listed.parts.values() for key in files.identities()}
+    return not any(key in there for part in PARTS for key in record.parts[part])

@@ -92,12 +92,14 @@ FROM_RUN = Setting(
 )
 TRAINING = (OVERWRITE, DATA_DIR, NUM_DEVICES, PROFILE_STEPS)
 
-# Traits: `reads_data`; `of_run`, all settings are the run's in --model_dir; `of_plan`, all are the plan's;
-# `resumes`, finished epochs are saved.
+# Traits: `reads_data`; `of_run`, all settings are the run's in --model_dir but for those in `overrides`; `of_plan`, all
+# are the plan's; `resumes`, finished epochs are saved.
 MODES = Table(
     "mode",
     train=Choice("bbn_tf.modes.train:run", *TRAINING, *hosts.SETTINGS, reads_data=True, resumes=True),
-    evaluate=Choice("bbn_tf.modes.evaluate:run", DATA_DIR, NUM_DEVICES, reads_data=True, of_run=True),
+    evaluate=Choice(
+        "bbn_tf.modes.evaluate:run", DATA_DIR, NUM_DEVICES, reads_data=True, of_run=True, overrides=("evaluate_on",)
+    ),
     compare=Choice("bbn_tf.modes.compare:run", *TRAINING, reads_data=True, resumes=True),
     probe=Choice(
         "bbn_tf.modes.train:run",

@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import sys
 
+from bbn_tf.data import record
 from bbn_tf.errors import UserError
 from bbn_tf.files import TEMPORARY, atomic_path, check_whole, write_json, writing
 
@@ -80,7 +81,8 @@ class RunFolder:
             )
         there = self.read_settings()
         if not overwrite:
-            self._refuse_other_settings(there, settings, defaults or {}, ignore)
+            known = ("data_dir",) if record.is_there(self.path) else ()  # wherever photos are, they are compared
+            self._refuse_other_settings(there, settings, defaults or {}, (*ignore, *known))
 
     def prepare(self, settings, overwrite, defaults=None):
         """Makes the folder this run's: `check`s it, deletes an earlier run if `overwrite`, writes flags.txt."""
@@ -99,6 +101,7 @@ class RunFolder:
         with writing(self.path):
             for file in (self.metrics_file, self.history_file, self.model_file):
                 file.unlink(missing_ok=True)
+            record.delete(self.path)
             for folder in (self.checkpoints, self.tensorboard):
                 if folder.is_dir():
                     shutil.rmtree(folder)
@@ -192,6 +195,8 @@ class RunFolder:
             try:
                 check_whole(path)
                 return epochs_done, read(path)
+            except UserError:  # whole, but of another network
+                raise
             except Exception as error:  # whatever a damaged zip file makes NumPy raise
                 aside = path.with_name(f"damaged-{path.name}")  # or it would count among the newest two
                 os.replace(path, aside)

@@ -55,7 +55,7 @@ def stand_in(tmp_path, monkeypatch):
     """Function (plan's text, jobs) -> list of [place, event, ...] of what was started, in order."""
     (tmp_path / "stand_in.py").write_text(STAND_IN)
     (tmp_path / "plan.toml").write_text(PLAN)
-    monkeypatch.setattr(sweep, "MAIN", tmp_path / "stand_in.py")
+    monkeypatch.setattr(sweep, "PROGRAM", (sys.executable, str(tmp_path / "stand_in.py")))
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
 
     def make(jobs, content=PLAN):
@@ -149,7 +149,7 @@ def test_interrupted_resumed_and_reported(tmp_path):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130 and "the same command goes on after them" in output, output
+    assert process.returncode == 130 and "the same command resumes after them" in output, output
     assert "stopped" in (folder / "ce" / "digits" / "seed0.log").read_text()
     with open(run_folder / "history.csv", newline="") as file:
         done = len(list(csv.DictReader(file)))

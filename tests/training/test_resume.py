@@ -98,7 +98,7 @@ def test_polite_stop(number, status, tmp_path):
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == status
-    assert stdout.splitlines()[-1] == "stopped; finished epochs are saved, the same command goes on after them"
+    assert stdout.splitlines()[-1] == "stopped; finished epochs are saved, the same command resumes after them"
     assert "Traceback" not in stderr
     check_whole(RunFolder(tmp_path).checkpoint_files()[0][1])
 
