@@ -14,7 +14,7 @@ TEST_FRACTION, SPLIT_SEED = 0.2, 0
 REPLACE = "replace them, or leave them out with --skip_unreadable"
 LACKING = {
     "test": "a class needs two, or to be in test/ as well",
-    "validation": "--evaluate_on=validation needs a folder val/ or a --validation_list, or --validation_fraction",
+    "validation": "--evaluate_on=validation needs a folder val/, or --validation_list, or --validation_fraction",
 }
 
 

@@ -126,7 +126,7 @@ def test_validation_list(root, lists):
     validation = load(root, validation_list="val.txt", expect_images=(33, 2), evaluate_on="validation")
     assert test.eval_labels.tolist() == [1, 2] and validation.eval_labels.tolist() == [0]
     with pytest.raises(
-        UserError, match="no image to evaluate on; --evaluate_on=validation needs a folder val/ or a --v"
+        UserError, match="no image to evaluate on; --evaluate_on=validation needs a folder val/, or --validation_l"
     ):
         load(root, evaluate_on="validation")
     lists("val.txt", [TEST[1]])
@@ -169,8 +169,7 @@ def test_an_image_twice_in_one_list(root, lists):
     with pytest.raises(
         UserError, match="line 34: image .*ant/00.jpg is in --train_list=train.txt: line 1, too; remove"
     ):
-        load(root)
-    assert len(load(root, allow_overlap=True).train_labels) == 34
+        load(root, allow_overlap=True)
 
 
 def test_missing_images_are_named_by_line(root, lists, capsys):
