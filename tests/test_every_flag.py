@@ -126,6 +126,8 @@ def trained_with(tmp_path, monkeypatch, finished_run):
         settings = settings | {name: finished_run(model=model).model_dir for name, model in runs.items()}
         if "data_dir" in settings:
             settings = settings | {"data_dir": str(tmp_path / settings["data_dir"])}
+        if "from_run" in settings:
+            settings = {"mode": "probe", **settings}
         config = Config(**{**TINY, **settings, "model_dir": str(tmp_path / str(next(numbers)))})
         figures = train.train_and_evaluate(config)
         saved = build.load_model(RunFolder(config.model_dir))

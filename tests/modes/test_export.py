@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import os
 import pathlib
@@ -263,9 +262,9 @@ def test_each_export_takes_the_next_number_and_leaves_the_others(copied_run, mon
     exports = pathlib.Path(copied_run.model_dir) / "export"
     (exports / "7").mkdir(parents=True)
     (exports / ".tmp-99").mkdir()
-    both = dataclasses.replace(copied_run, export_formats=("saved_model", "litert"))
+    both = copied_run.replace(export_formats=("saved_model", "litert"))
     assert sorted(path.name for path in export.run(both)) == ["8", "litert-8"]
-    onnx = dataclasses.replace(copied_run, export_formats=("litert",))
+    onnx = copied_run.replace(export_formats=("litert",))
     assert [path.name for path in export.run(onnx)] == ["litert-9"]
     assert [path.name for path in export.run(copied_run)] == ["10"]
     numbers = {path.name for path in exports.iterdir() if path.name.isdigit()}  # what Serving looks at
@@ -280,7 +279,7 @@ def test_nothing_is_published_by_half(copied_run, monkeypatch):
 
     monkeypatch.setattr(export, "FORMATS", {"saved_model": Choice(fake_writer), "litert": Choice(breaks)})
     with pytest.raises(ZeroDivisionError):
-        export.run(dataclasses.replace(copied_run, export_formats=("saved_model", "litert")))
+        export.run(copied_run.replace(export_formats=("saved_model", "litert")))
     assert list((pathlib.Path(copied_run.model_dir) / "export").iterdir()) == []
 
 
@@ -314,7 +313,7 @@ def test_a_missing_package_is_named_before_any_work(copied_run, monkeypatch):
     monkeypatch.setattr(build, "load_model", refuse_to_load)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="onnx needs the package tf2onnx; install it with `pip install -r requirements"):
-        export.run(dataclasses.replace(copied_run, export_formats=("saved_model", "onnx")))
+        export.run(copied_run.replace(export_formats=("saved_model", "onnx")))
     assert not (pathlib.Path(copied_run.model_dir) / "export").exists()
 
 

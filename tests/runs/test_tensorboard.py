@@ -12,7 +12,7 @@ from tensorboard.plugins.hparams import metadata
 from bbn_tf.data import readers
 from bbn_tf.data.small_sets import CIFAR_MEAN, CIFAR_STD
 from bbn_tf.errors import UserError
-from bbn_tf.modes import train
+from bbn_tf.modes import build, train
 from bbn_tf.runs import pictures, tensorboard
 from bbn_tf.runs.folder import RunFolder
 
@@ -95,8 +95,8 @@ def test_interrupted_run_of_bbn_has_every_point_once(make_config, monkeypatch):
     config = make_config(epochs=4, eval_every=2, num_devices=2)
     folder = RunFolder(config.model_dir).tensorboard
     with monkeypatch.context() as patch:
-        build = train.build_callbacks
-        patch.setattr(train, "build_callbacks", lambda *args: [*build(*args), InterruptAt(2, 3)])
+        usual = build.training_callbacks
+        patch.setattr(build, "training_callbacks", lambda *args: [*usual(*args), InterruptAt(2, 3)])
         with pytest.raises(KeyboardInterrupt):
             train.train_and_evaluate(config)
     (file,) = folder.glob("*tfevents*")
