@@ -7,7 +7,7 @@ training images of 8,142 classes (1,000 to 2 a class, as there) and 24,426 to va
 generated JPEGs of 800 x 600.  Prints what reading the index takes in time and memory, what the run's record of its
 images takes (with names as unlike each other as iNaturalist's are), reversed draws a second, images a second on ONE
 core from JPEG to batch and in the check before a training beside the bare decoder's, and how each grows with classes
-and images.
+and images; and what reading a list of 500,000 lines takes.
 """
 
 import json
@@ -22,6 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 SIZES = ((1_018, 54_689), (2_036, 109_378), (4_071, 218_757), (8_142, 437_513))  # classes, training images
 FILES = 300
+LINES = 500_000  # of a list
 BATCH = 128
 SECONDS = 8
 CHECKED = 2_000  # files
@@ -38,6 +39,9 @@ def main():
         for name, values in rows.items():
             shown = (f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" for value in values)
             print(f"{name:<40}" + "".join(f"{text:>12}" for text in shown))
+        print(f"a list of {LINES:,} lines:")
+        for name, value in in_a_process("listing", folder).items():
+            print(f"{name:<60}{value:>8,.2f}")
         print("images a second on one core:")
         for name, rate in in_a_process("decoding", folder / str(len(SIZES) - 1)).items():
             print(f"{name:<60}{rate:>8,.0f}")
@@ -187,6 +191,34 @@ def unlike(name):
     return f"{start}/{os.urandom(16).hex()}.jpg"
 
 
+def listing(folder):
+    """Time and memory of a text list of 1,000 classes, from its lines to the two parts of a split."""
+    import resource
+
+    from bbn_tf.data import image_lists, listed_images, split
+
+    def megabytes():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+    file = folder / "list.txt"
+    with open(file, "w") as lines:
+        lines.writelines(f"train/n{i % 1000:08}/n{i % 1000:08}_{i}.JPEG {i % 1000}\n" for i in range(LINES))
+    before, start = megabytes(), time.perf_counter()
+    _, images = listed_images.read({"train_list": str(file)}, str(folder))
+    listed_images.refuse_repeated(images, allow_overlap=False)
+    reading = time.perf_counter() - start
+    files = image_lists.files_of(images, slice(None), str(folder))
+    start = time.perf_counter()
+    split.held_out(files.names(), files.labels, 0.2, "test", 0)
+    return {
+        "reading it and looking for duplicates, s": reading,
+        "splitting it, s": time.perf_counter() - start,
+        "paths, labels and lines, MB": sum(array.nbytes for array in (images.paths, images.labels, images.places))
+        / 1e6,
+        "peak of the process over what it was before, MB": megabytes() - before,
+    }
+
+
 def decoding(folder):
     """Images a second: the decoder alone, and from JPEG to batch with every input style."""
     import tensorflow as tf
@@ -230,7 +262,7 @@ def calls_per_second(function, contents):
     return done / (time.perf_counter() - start)
 
 
-MEASUREMENTS = {"index": index, "decoding": decoding}
+MEASUREMENTS = {"index": index, "listing": listing, "decoding": decoding}
 
 
 if __name__ == "__main__":

@@ -67,6 +67,19 @@ def test_table_2(method, epochs, milestones, deferred):
     assert (config.class_weights == "effective") == ("drw" in method or "cb" in method)
 
 
+@pytest.mark.parametrize(
+    ("data", "images", "backbone", "epochs"),
+    [("imagenet_lt", (115_846, 50_000), "resnext50_32x4d", 90), ("places_lt", (62_500, 36_500), "resnet152", 30)],
+)
+@pytest.mark.parametrize("method", ["ce", "bbn", "balanced_softmax", "mixup"])
+def test_lists_and_their_settings_after_a_method(data, images, backbone, epochs, method):
+    files = [f"--flagfile=flags/{name}.flags" for name in (method, data)]
+    config = parse(*files, "--data_dir=x")
+    assert (config.dataset, config.expect_images, config.backbone, config.epochs) == ("list", images, backbone, epochs)
+    assert (config.lr_schedule, config.warmup_epochs, config.augment) == ("cosine", 0, "random_resized_crop")
+    assert config.evaluate_on is None and parse(*files, "--evaluate_on=validation", "--data_dir=x").evaluate_on
+
+
 @pytest.mark.parametrize("data", ["cifar10_lt", "cifar100_lt"])
 @pytest.mark.parametrize("method", ["bbn", "ce"])
 def test_data_and_method_files_compose(data, method):

@@ -76,15 +76,15 @@ def listed(data_dir, train_list, eval_list=None, validation_list=None, class_nam
         _check_numbers(np.bincount(images.lists), eval_list, expect_images, images.titles)
     listed_images.refuse_repeated(images, allow_overlap)
     listed_images.refuse_wrong_folder(images, root)
-    parts = {PARTS[flag]: _files(images, images.lists == number, root) for number, flag in enumerate(files)}
+    parts = {PARTS[flag]: files_of(images, images.lists == number, root) for number, flag in enumerate(files)}
     if eval_list is None:
         parts["all"] = parts.pop("train")
     groups = {} if images.groups is None else dict(zip(images.paths.tolist(), images.groups.tolist(), strict=True))
     return ListedByLists(root, names, parts, groups, images)
 
 
-def _files(images, chosen, root):
-    """`ImageFiles`; an image's path below its class is the one from `root` on."""
+def files_of(images, chosen, root):
+    """`ImageFiles` of chosen `ListedImages`; an image's path below its class is the one from `root` on."""
     start = os.path.join(os.fsencode(root), b"")
     paths = images.paths[chosen]
     return ImageFiles(paths, images.labels[chosen], np.where(np.char.startswith(paths, start), len(start), 0))
