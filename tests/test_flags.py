@@ -11,7 +11,7 @@ from tests.in_process import parse
 FLAG_FILES = sorted((pathlib.Path(__file__).parents[1] / "flags").glob("*.flags"))
 
 
-DATA_FILES = ("inaturalist2017", "inaturalist2018")
+DATA_FILES = ("imagenet_lt", "inaturalist2017", "inaturalist2018", "places_lt")
 
 
 @pytest.fixture
