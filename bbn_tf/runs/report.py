@@ -9,7 +9,7 @@ from bbn_tf.files import atomic_path
 from bbn_tf.runs import report_pictures
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.runs.picture_kinds import GRID_ROW, KINDS, shown_rows
-from bbn_tf.runs.tables import FIGURES
+from bbn_tf.runs.tables import FIGURES, images_note
 
 CSV_FIGURES = (*FIGURES, "balanced_error", "calibration_error", "epoch", "num_train", "evaluated_on", "seconds")
 GROUPS = {"all": "top1_error", "many": "many_error", "medium": "medium_error", "few": "few_error",
@@ -76,7 +76,8 @@ def markdown(plan, cells, pictures=()):
     for column in plan.columns:
         rows = {row: cells[row, column] for row in plan.rows if cells.get((row, column))}
         if rows:
-            parts += [f"## {column}", group_table(rows)]
+            note = images_note([metrics for runs in rows.values() for metrics in runs])
+            parts += [f"## {column}", *([f"**{note}**"] if note else []), group_table(rows)]
     return "\n\n".join([*parts, *filter(None, pictures)]) + "\n"
 
 

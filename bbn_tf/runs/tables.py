@@ -22,3 +22,14 @@ def table(rows):
         values = ["" if metrics.get(name) is None else f"{metrics[name]:.2f}" for name in columns]
         lines.append(f"{label:<{width}}" + "".join(f"{value:>14}" for value in values))
     return "\n".join(lines)
+
+
+def images_note(metrics):
+    """A sentence if runs did not see the same images, else None; metrics: list of dicts as in metrics.json.
+
+    Of runs that kept no record of their images nothing is known.
+    """
+    seen = {one["images"] for one in metrics if one.get("images")}
+    if len(seen) < 2:
+        return None
+    return f"These runs saw {len(seen)} different sets of images: see images.csv in their folders."

@@ -10,8 +10,8 @@ import pytest
 from bbn_tf.data import record
 from bbn_tf.modes import build, run_images
 from bbn_tf.runs.folder import RunFolder
-from tests.in_process import parse, run
 from tests.image_files import write_tree, write_two_trees
+from tests.in_process import parse, run
 from tests.test_fuzz import digest
 
 TINY = (

@@ -69,6 +69,16 @@ def test_report_by_hand(plan):
     assert "LDAM" not in lines_of(groups)
 
 
+def test_different_images_are_named_by_column(plan):
+    for run, metrics in [(run, RunFolder(run.folder).read_metrics()) for run in plan.runs()]:
+        if metrics is not None:
+            metrics["images"] = "other" if (run.row, run.column) == ("BBN", "IF 10") else "same"
+            RunFolder(run.folder).write_metrics(metrics)
+    text = report.report(plan)
+    assert text.split("## IF 10")[1].startswith("\n\n**These runs saw 2 different sets of images")
+    assert text.count("different sets") == 1
+
+
 def test_csv_has_every_run_that_is_finished(plan):
     report.report(plan)
     with open(plan.folder / "results.csv", newline="") as file:

@@ -16,3 +16,10 @@ def test_table_by_hand():
     assert lines[2].split() == ["plain", "(cross-entropy)", "24.00", "0.00", "48.00"]
     # Figures stand under their titles, empty ones leave their place.
     assert lines[1].index("28.25") + 5 == lines[2].index("48.00") + 5 == lines[0].index("few") + 3
+
+
+def test_runs_that_saw_different_images():
+    """Of a run without a record nothing is known."""
+    same = [{"images": "a"}, {"images": "a"}, {}]
+    assert tables.images_note(same) is None
+    assert "saw 2 different sets of images" in tables.images_note([*same, {"images": "b"}])
