@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import multiprocessing.pool
 import os
-import re
 import sys
 
 from bbn_tf.errors import UserError
@@ -146,23 +145,12 @@ def _content(path):
 
 
 def _decoding_error(content):
-    import tensorflow as tf
-
-    from bbn_tf.data import crops
+    from bbn_tf.data import decoding
 
     if not content:
         return "empty"
-    try:
-        crops.decode_whole(tf.constant(content))
-    except tf.errors.InvalidArgumentError as error:
-        return first_sentence(error)
-    return None
-
-
-def first_sentence(error):
-    """What TensorFlow's decoder says, without the operation's name and in one line."""
-    text = " ".join(re.sub(r"{{.*?}}|\[Op:.*?\]", "", error.message).split())
-    return text.partition(". ")[0].rstrip(".")[:80]
+    reason = decoding.refusal(content)
+    return reason and reason.partition(". ")[0].rstrip(".")[:80]
 
 
 def _in_parallel(function, paths, doing):

@@ -152,9 +152,9 @@ def _mapped(contents, function):
 
 def _decode(content):
     """Of a grey image three channels alike; transparency is left out."""
-    import tensorflow as tf
+    from bbn_tf.data import decoding
 
-    return tf.io.decode_image(content, channels=3, expand_animations=False)
+    return decoding.decode_stored(content)
 
 
 def _decoded_bytes(content):

@@ -2,14 +2,13 @@
 
 import csv
 import pathlib
-import re
 import sys
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from bbn_tf.data import crops, listing
+from bbn_tf.data import decoding, listing
 from bbn_tf.errors import UserError
 from bbn_tf.files import atomic_path, check_output
 from bbn_tf.modes import build, export
@@ -120,17 +119,10 @@ def classify_batch(files, classify):
 
 
 def reason(path, error):
-    """One line of why a file can't be read.
-
-    It is decoded once more, alone: from inside a graph TensorFlow's message has the line somewhere in pages.
-    """
+    """One line of why a file can't be read; to learn why, it is decoded once more, alone."""
     if isinstance(error, OSError):
         return f"can't be read: {error.strerror}"
-    try:
-        crops.decode_whole(path.read_bytes())
-    except tf.errors.InvalidArgumentError as alone:
-        error = alone
-    return "can't be decoded: " + " ".join(re.sub(r"{{.*?}}|\[Op:.*?\]", "", error.message).split())
+    return f"can't be decoded: {decoding.refusal(path.read_bytes()) or decoding.one_line(error.message)}"
 
 
 def open_csv(path):

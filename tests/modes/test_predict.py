@@ -7,12 +7,14 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from bbn_tf.config import Config
 from bbn_tf.errors import UserError
 from bbn_tf.modes import build, export, predict
 from bbn_tf.runs.exported import EXPORT_FACTS
 from bbn_tf.runs.folder import RunFolder
+from tests.image_files import encoded
 from tests.in_process import parse
 
 RNG = np.random.default_rng(0)
@@ -109,6 +111,27 @@ def test_unreadable_files_cost_their_own_row_only(batch, make, exported, folder,
     }
     assert all(row["class"] == "" and row["probability"] == "" for row in rows.values() if row["error"])
     assert all(row["class"] != "" for row in rows.values() if not row["error"])
+
+
+def test_photos_are_turned_and_what_is_not_decoded_is_named(make, exported, folder):
+    """Both ways to hold a photo are one answer."""
+    photo = Image.fromarray(picture(40, 60))
+    for name, content in (
+        ("aa.webp", encoded(photo, "webp", lossless=True)),
+        ("ab.webp", encoded(photo.rotate(90, expand=True), "webp", held=6, lossless=True)),
+        ("ac.bmp", encoded(photo.convert("1"), "bmp")),
+        ("ad.webp", encoded(photo, "webp", save_all=True, append_images=[photo.rotate(9)])),
+    ):
+        (folder / name).write_bytes(content)
+    config = make(model_dir=exported)
+    with pytest.raises(UserError, match="2 of 7 files can't be read"):
+        predict.run(config)
+    rows = {pathlib.Path(row["file"]).name: row for row in read(config)}
+    assert {k: v for k, v in rows["aa.webp"].items() if k != "file"} == {
+        k: v for k, v in rows["ab.webp"].items() if k != "file"
+    }
+    assert rows["ac.bmp"]["error"] == "can't be decoded: BMP of a kind that is not read; save it as PNG."
+    assert rows["ad.webp"]["error"] == "can't be decoded: Animated WebP; only still images are read."
 
 
 def test_the_program_ends_with_status_1_and_one_line(exported, folder, tmp_path):
