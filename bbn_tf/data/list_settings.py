@@ -65,6 +65,8 @@ LISTS = (
     ),
     Setting("allow_overlap", False, "Let two lists have an image or a group in common; by default that is refused."),
 )
+LIST_FILES = tuple(setting.name for setting in LISTS if setting.path)
+PLACES = ("data_dir", *LIST_FILES)  # what may move during a run, whose record has its images
 TFDS = (
     Setting(
         "tfds_name", None, "Name in TFDS, NAME[/CONFIG][:VERSION], of images with one label.", kind=str, rule=_tfds_name

@@ -4,6 +4,7 @@ import os
 
 from bbn_tf.choices import SECOND_STAGE, START, Choice, Setting, Table, at_least, not_empty
 from bbn_tf.data.datasets import DATASETS
+from bbn_tf.data.list_settings import LIST_FILES
 from bbn_tf.modes.formats import EXPORT_FORMATS
 from bbn_tf.training import hosts
 from bbn_tf.training.classifiers import BRANCH, CLASSIFIER_SETTING
@@ -98,7 +99,12 @@ MODES = Table(
     "mode",
     train=Choice("bbn_tf.modes.train:run", *TRAINING, *hosts.SETTINGS, reads_data=True, resumes=True),
     evaluate=Choice(
-        "bbn_tf.modes.evaluate:run", DATA_DIR, NUM_DEVICES, reads_data=True, of_run=True, overrides=("evaluate_on",)
+        "bbn_tf.modes.evaluate:run",
+        DATA_DIR,
+        NUM_DEVICES,
+        reads_data=True,
+        of_run=True,
+        overrides=("evaluate_on", *LIST_FILES),
     ),
     compare=Choice("bbn_tf.modes.compare:run", *TRAINING, reads_data=True, resumes=True),
     probe=Choice(

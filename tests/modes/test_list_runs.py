@@ -52,6 +52,13 @@ def test_a_list_from_the_first_look_to_the_evaluation(tmp_path, monkeypatch, cap
     monkeypatch.chdir(tmp_path)
     assert in_process.run("--mode=evaluate", "--num_devices=1", run) == (0, "")
     assert "note:" not in capsys.readouterr().out
+    (tmp_path / "lists").rename(tmp_path / "moved")
+    moved = [
+        f"--{flag}=moved/{name}"
+        for flag, name in (("train_list", "train.csv"), ("eval_list", "test.txt"), ("class_names", "names.txt"))
+    ]
+    assert in_process.run("--mode=evaluate", "--num_devices=1", run, *moved) == (0, "")
+    assert "note:" not in capsys.readouterr().out
     status, message = in_process.run(*data, *TINY, f"--model_dir={tmp_path / 'other'}")
     assert status == 1 and message.startswith(f"--train_list={tmp_path}/train.csv: can't be read (No such file")
     assert not (tmp_path / "other").exists()
