@@ -182,9 +182,6 @@ class Config:
         values = {**values, "given": {name: value for name, value in given.items() if value is not None}}
         if values["evaluate_on"] == ("validation" if values["validation_fraction"] else "test"):
             values["evaluate_on"] = None  # as it is without it
-        for name, value in values.items():
-            if value is not None and name in SETTINGS and SETTINGS[name].path:
-                values[name] = os.path.abspath(value)
         if values["from_run"] is not None:
             values["from_run"] = os.path.normpath(values["from_run"])
         if values["model_dir"] is None and not _of_report(None, values):

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import os
 
 from bbn_tf.choices import as_text
 from bbn_tf.errors import UserError
@@ -60,7 +61,11 @@ class Settings(dict):
         for name, value in given.items():
             if name not in values and not (recorded and value in self.defaults[name]):
                 raise UserError(f"--{name}={as_text(value)}: {self.no_meaning(name, values)}")
-        return {name: values.get(name) for name in self}
+        return {name: self._found(name, values.get(name)) for name in self}
+
+    def _found(self, name, value):
+        """The value; as an absolute path if it is one of the data's files, found from the working directory."""
+        return os.path.abspath(value) if value is not None and self[name].path else value
 
     def no_meaning(self, name, values):
         """Text: with which choice in `values` a setting has no meaning, and with which it has."""
