@@ -88,6 +88,7 @@ class Config:
         None,
         "Folder of the run, by default saved_models/<name from the settings>; predict: or of an exported model.",
         rule=_of_report,
+        path=True,
     )
 
     dataset: str = _core(DATA, "digits_lt", "Data set.", table=DATASETS)
@@ -107,6 +108,7 @@ class Config:
         None,
         "Start from the trunk and the branches of an earlier run (folder or .keras file) or torchvision's (.npz).",
         rule=_init_from,
+        path=True,
     )
     loss: str = _core(CLASSIFIER, "ce", "Loss; BBN has ce alone.", table=LOSSES, rule=_linear_in_a_second_stage)
     class_weights: str = _core(
@@ -150,10 +152,7 @@ class Config:
     seed: int = _core(DATA, 0, "Of initial weights, draws and the validation split.", rule=is_seed)
     deterministic: bool = _core(CLASSIFIER, False, "Slower operations whose results do not depend on timing.")
     eval_every: int = _core(
-        CLASSIFIER,
-        10,
-        "Evaluate every so many epochs, and after the last; 0: after the last only.",
-        rule=at_least(0),
+        CLASSIFIER, 10, "Evaluate every so many epochs, and after the last; 0: after the last only.", rule=at_least(0)
     )
 
     def __init__(self, **given):

@@ -1,9 +1,11 @@
 """The absl flags made of the settings, and the settings of a command line or a finished run from them."""
 
+import os
 import typing
 
 from absl import flags
 
+from bbn_tf import flag_files
 from bbn_tf.choices import CLASSIFIER, DATA, SECOND_STAGE, START, as_text
 from bbn_tf.config import SETTINGS, Config
 from bbn_tf.data.list_settings import PLACES
@@ -13,6 +15,8 @@ from bbn_tf.runs.exported import read_export_facts
 from bbn_tf.runs.folder import RunFolder
 
 ANY_PLACE = (*PLACES, "evaluate_on")  # what of the data may differ between the stages
+
+INPUTS = {name for name, setting in SETTINGS.items() if setting.path} - {"model_dir", "output"}  # paths that must exist
 
 
 def define(flag_values=flags.FLAGS):
@@ -52,8 +56,8 @@ def parse(arguments, settings_of=None):
     values = flags.FlagValues()
     define(values)
     try:
-        rest = values(["main.py", *arguments])[1:]
-    except (flags.Error, UnicodeDecodeError) as error:  # the latter of a flag file
+        rest = values(["main.py", *flag_files.expand(arguments, INPUTS)])[1:]
+    except flags.Error as error:
         raise UserError(" ".join(str(error).split())) from error
     if rest:
         raise UserError(f"{rest[0]}: not a flag")
@@ -193,6 +197,8 @@ def parsed(name, value):
             return tuple(typing.get_args(kind)[0](part) for part in parts if part != "")
         if isinstance(value, str) and kind is bool:
             return {"True": True, "False": False}[value]
+        if SETTINGS[name].path and value is not None:
+            return os.path.expanduser(value)
         return kind(value) if isinstance(value, str) else value
     except (ValueError, KeyError):
         shown = ",".join(value) if isinstance(value, list) else value

@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import os
 
-from bbn_tf.choices import as_text
+from bbn_tf.choices import DATA, as_text
 from bbn_tf.errors import UserError
 
 
@@ -65,7 +65,8 @@ class Settings(dict):
 
     def _found(self, name, value):
         """The value; as an absolute path if it is one of the data's files, found from the working directory."""
-        return os.path.abspath(value) if value is not None and self[name].path else value
+        of_data = self[name].path and self[name].part == DATA
+        return os.path.abspath(value) if value is not None and of_data else value
 
     def no_meaning(self, name, values):
         """Text: with which choice in `values` a setting has no meaning, and with which it has."""

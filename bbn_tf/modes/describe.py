@@ -110,6 +110,7 @@ def _places(dataset):
     return {path: (part, label) for part, paths, labels in parts for path, label in zip(paths, labels, strict=True)}
 
 
+@pictures.plain_text
 def draw(dataset, title, path):
     """Draws class counts, and below them the samplers' shares, over the classes head to tail.
 

@@ -1,6 +1,5 @@
 """Classifies image files with a run's model or an exported one, into a CSV file."""
 
-import csv
 import pathlib
 import sys
 
@@ -10,8 +9,9 @@ import tensorflow as tf
 
 from bbn_tf.data import decoding, listing
 from bbn_tf.errors import UserError
-from bbn_tf.files import atomic_path, check_output
+from bbn_tf.files import check_output
 from bbn_tf.modes import build, export
+from bbn_tf.runs import csv_files
 from bbn_tf.runs.exported import read_export_facts
 from bbn_tf.runs.folder import RunFolder
 
@@ -36,16 +36,17 @@ def run(config):
     check_output(config.output, config.overwrite)
     classify, class_names = load_classifier(config)
     top = min(TOP, len(class_names))
-    unreadable = 0
-    with atomic_path(config.output) as temporary, open_csv(temporary) as file:
-        writer = csv.writer(file)
-        writer.writerow(header(top))
+    unreadable = []
+
+    def rows():
         for path, probabilities, error in results(files, classify):
-            writer.writerow([path, *cells(probabilities, class_names, top), error])
-            unreadable += bool(error)
+            yield [path, *cells(probabilities, class_names, top), error]
+            unreadable.extend([path] if error else [])
+
+    csv_files.write(config.output, header(top), rows())
     if unreadable:
         raise UserError(
-            f"--images={config.images}: {unreadable} of {len(files)} files can't be read, see the column error of "
+            f"--images={config.images}: {len(unreadable)} of {len(files)} files can't be read, see the column error of "
             f"{config.output}; the others are classified there"
         )
     print(f"{config.output}: {len(files)} images classified")
@@ -123,11 +124,6 @@ def reason(path, error):
     if isinstance(error, OSError):
         return f"can't be read: {error.strerror}"
     return f"can't be decoded: {decoding.refusal(path.read_bytes()) or decoding.one_line(error.message)}"
-
-
-def open_csv(path):
-    """A file's name may be any bytes: what is no UTF-8 is written as it came."""
-    return open(path, "w", newline="", encoding="utf-8", errors="surrogateescape")
 
 
 def header(top):

@@ -12,6 +12,7 @@ from bbn_tf.data import file_checks
 from bbn_tf.errors import UserError
 from bbn_tf.models import grouped, init_from
 from bbn_tf.modes import build, run_images
+from bbn_tf.runs import csv_files
 from bbn_tf.runs.tables import print_figures
 from bbn_tf.training import checkpoints, evaluation, hosts
 
@@ -80,6 +81,7 @@ def _steps_per_epoch(config, dataset):
 
 
 def _train(config, run, dataset, stage, strategy, steps, start, record):
+    images = dataset
     if stage is not None:
         dataset = stage.features()
     keras.utils.set_random_seed(config.seed)
@@ -117,6 +119,8 @@ def _train(config, run, dataset, stage, strategy, steps, start, record):
         run.save_model(model.save)
     starts = run.time_starts(time.perf_counter() - start)
     content = metrics(config, dataset, figures, starts)
+    if run.writes:
+        csv_files.write_evaluation(run.path, images, evaluator)
     if record is not None:
         content["images"] = record.digest()
     run.write_metrics(content)

@@ -13,6 +13,7 @@ from bbn_tf.data import record
 from bbn_tf.data.list_settings import PLACES
 from bbn_tf.errors import UserError
 from bbn_tf.files import TEMPORARY, atomic_path, check_whole, write_json, writing
+from bbn_tf.runs.csv_files import CONFUSION, EVALUATION
 
 HEADER = "# settings of this run; python main.py --flagfile=THIS_FILE repeats it"
 METRICS_HOLD = {"epoch": int, "top1_error": float, "per_class_error": list, "class_counts": list, "class_names": list}
@@ -33,6 +34,7 @@ class RunFolder:
         self.starts_file = self.checkpoints / "starts.json"
         self.exports = self.path / "export"
         self.tensorboard = self.path / "tensorboard"
+        self.tables = tuple(self.path / name for name in (EVALUATION, CONFUSION))
 
     @contextlib.contextmanager
     def locked(self):
@@ -74,6 +76,9 @@ class RunFolder:
         Raises:
             UserError: not a run's folder, or of a run with other settings.
         """
+        for name, value in settings.items():
+            if "\n" in value:
+                raise UserError(f"--{name}={value!r}: has a line break, which flags.txt can't hold; rename the folder")
         if not self._occupied():
             return
         if not self.flags_file.is_file():
@@ -92,7 +97,7 @@ class RunFolder:
             self._clear()
         lines = [HEADER, *(f"--{name}={value}" for name, value in settings.items())]
         with atomic_path(self.flags_file) as temporary:
-            temporary.write_text("\n".join(lines) + "\n")
+            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")
 
     def _occupied(self):
         return self.path.is_dir() and any(not entry.name.startswith(TEMPORARY) for entry in self.path.iterdir())
@@ -100,7 +105,7 @@ class RunFolder:
     def _clear(self):
         """Leaves flags.txt, by which this is a run's folder, to be replaced, and exported models, which may serve."""
         with writing(self.path):
-            for file in (self.metrics_file, self.history_file, self.model_file):
+            for file in (self.metrics_file, self.history_file, self.model_file, *self.tables):
                 file.unlink(missing_ok=True)
             record.delete(self.path)
             for folder in (self.checkpoints, self.tensorboard):
@@ -127,7 +132,8 @@ class RunFolder:
             UserError: there is none, or it is damaged.
         """
         try:
-            lines = self.flags_file.read_text().splitlines()
+            # A path may be any bytes; an editor may have added a byte order mark.
+            lines = self.flags_file.read_text(encoding="utf-8-sig", errors="surrogateescape").split("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"--{self.flag}={self.path}: not a run folder, flags.txt can't be read there") from error
         if lines[:1] != [HEADER]:
