@@ -32,7 +32,8 @@ class Setting:
         table: `Table` of the choices, if it is a choice; its rows' own settings come with it.
         names: tuple of the choices of a setting whose choices have no table.
         part: which part of a run it is about, one of the constants above; None for its owner's.
-        path: whether it is the path of a file or folder, in which `~` is the home folder.
+        path: whether it is the path of a file or folder, in which `~` is the home folder; a run keeps one that is
+            part of the data as an absolute path.
     """
 
     name: str

@@ -166,11 +166,12 @@ class Config:
             recorded: dict name -> value, of the run's flags.txt.
             given: dict name -> value, the mode and what only it has.
         """
-        run = SETTINGS.complete({"mode": "train", **recorded}, recorded=True)
-        mode = SETTINGS.complete(given)
+        overrides = MODES[given["mode"]].overrides or ()
+        other = {name: value for name, value in given.items() if name in overrides and value is not None}
+        run = SETTINGS.complete({"mode": "train", **recorded, **other}, recorded=True)
+        mode = SETTINGS.complete({name: value for name, value in given.items() if name not in other})
         own = [setting.name for setting in MODES[mode["mode"]].settings]
         values = {**run, "mode": mode["mode"], "model_dir": mode["model_dir"]}
-        values |= {name: given[name] for name in MODES[mode["mode"]].overrides or () if given.get(name) is not None}
         values |= {name: run[name] if name == "data_dir" and given.get(name) is None else mode[name] for name in own}
         self = cls.__new__(cls)
         self._become(values, {**recorded, **given})

@@ -8,12 +8,13 @@ from absl import flags
 from bbn_tf import flag_files
 from bbn_tf.choices import CLASSIFIER, DATA, SECOND_STAGE, START, as_text
 from bbn_tf.config import SETTINGS, Config
+from bbn_tf.data.list_settings import PLACES
 from bbn_tf.errors import UserError
 from bbn_tf.modes.modes import MODES
 from bbn_tf.runs.exported import read_export_facts
 from bbn_tf.runs.folder import RunFolder
 
-ANY_PLACE = ("data_dir", "evaluate_on")  # what of the data may differ between the stages
+ANY_PLACE = (*PLACES, "evaluate_on")  # what of the data may differ between the stages
 
 INPUTS = {name for name, setting in SETTINGS.items() if setting.path} - {"model_dir", "output"}  # paths that must exist
 

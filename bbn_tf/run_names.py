@@ -13,8 +13,11 @@ def run_name(values):
     if values["plan"]:
         return os.path.splitext(os.path.basename(values["plan"]))[0]
     data = [values["dataset"]]
-    if DATASETS[values["dataset"]].own_images:
-        data.append(os.path.basename(os.path.abspath(values["data_dir"] or "")))
+    named_by = DATASETS[values["dataset"]].named_by
+    if named_by == "tfds_name":
+        data.append(values[named_by])
+    elif named_by:
+        data.append(os.path.splitext(os.path.basename(os.path.abspath(values[named_by] or "")))[0])
     if values["imbalance_factor"] is not None:
         data.append(f"if{values['imbalance_factor']:g}")
     parts = _second_stage(values, data) if values["from_run"] is not None else _first_stage(values, data)

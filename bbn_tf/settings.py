@@ -2,8 +2,9 @@
 
 import collections
 import dataclasses
+import os
 
-from bbn_tf.choices import as_text
+from bbn_tf.choices import DATA, as_text
 from bbn_tf.errors import UserError
 
 
@@ -66,7 +67,12 @@ class Settings(dict):
         for name, value in given.items():
             if name not in values and not (recorded and value in self.defaults[name]):
                 raise UserError(f"--{name}={as_text(value)}: {self.no_meaning(name, values)}")
-        return {name: values.get(name) for name in self}
+        return {name: self._found(name, values.get(name)) for name in self}
+
+    def _found(self, name, value):
+        """The value; as an absolute path if it is one of the data's files, found from the working directory."""
+        of_data = self[name].path and self[name].part == DATA
+        return os.path.abspath(value) if value is not None and of_data else value
 
     def no_meaning(self, name, values):
         """Text for a message: the choice in `values` that does not use the setting, and the choices that use it."""

@@ -3,7 +3,8 @@
 import numpy as np
 
 EPSILON = 1e-5
-BLOCKS = {"resnet10": (1, 1, 1, 1), "resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
+BLOCKS = {"resnet10": (1, 1, 1, 1), "resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3), "resnext50_32x4d": (3, 4, 6, 3)}
+GROUPS = {"resnext50_32x4d": 32}  # of the middle convolutions, which have 4 channels a group in the first stage
 
 
 def random_state_dict(name, seed=0):
@@ -23,14 +24,22 @@ def random_state_dict(name, seed=0):
         width = 64 * 2**stage
         for block in range(blocks):
             prefix = f"layer{stage + 1}.{block}"
-            sizes = ((width, 1), (width, 3), (4 * width, 1)) if name == "resnet50" else ((width, 3), (width, 3))
             first = channels
-            for number, (filters, size) in enumerate(sizes, start=1):
-                add(f"{prefix}.conv{number}", f"{prefix}.bn{number}", (filters, channels, size, size))
+            for number, (filters, size) in enumerate(_convolutions(name, width), start=1):
+                inputs = channels // GROUPS.get(name, 1) if size == 3 else channels
+                add(f"{prefix}.conv{number}", f"{prefix}.bn{number}", (filters, inputs, size, size))
                 channels = filters
             if block == 0 and (first != channels or stage > 0):
                 add(f"{prefix}.downsample.0", f"{prefix}.downsample.1", (channels, first, 1, 1))
     return {key: value.astype(np.float32) for key, value in state.items()}
+
+
+def _convolutions(name, width):
+    """(filters, size) of each convolution of a block; torchvision's `int(planes * (base_width / 64)) * groups`."""
+    if "50" not in name:
+        return (width, 3), (width, 3)
+    inner = int(width * (4 / 64)) * GROUPS[name] if name in GROUPS else width
+    return (inner, 1), (inner, 3), (4 * width, 1)
 
 
 def features(state, images):
@@ -59,9 +68,14 @@ def _block(x, state, prefix, stride):
 
 
 def _unit(x, state, convolution, norm, stride):
-    weight = state[f"{convolution}.weight"].astype(np.float64)  # [O, I, k, k]
+    weight = state[f"{convolution}.weight"].astype(np.float64)  # [O, I / groups, k, k]
     windows = _windows(x, weight.shape[-1], stride)
-    y = np.tensordot(windows, weight, axes=((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2)
+    groups = x.shape[1] // weight.shape[1]  # each sees its own channels only
+    outputs = [
+        np.tensordot(part, kernels, axes=((1, 4, 5), (1, 2, 3)))
+        for part, kernels in zip(np.split(windows, groups, 1), np.split(weight, groups), strict=True)
+    ]
+    y = np.concatenate(outputs, -1).transpose(0, 3, 1, 2)
     gamma, beta, mean, variance = (
         state[f"{norm}.{kind}"].astype(np.float64)[:, None, None]
         for kind in ("weight", "bias", "running_mean", "running_var")

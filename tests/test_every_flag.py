@@ -79,6 +79,10 @@ BEFORE = {}  # context -> what `trained_with` returned
 ELSEWHERE = {"mode": "test_main", "model_dir": "test_main", "overwrite": "test_resume", "data_dir": "test_datasets",
              "images": "test_predict", "output": "test_predict", "export_formats": "test_export",
              "skip_unreadable": "test_image_folders", "plan": "test_sweep", "jobs": "test_sweep",
+             "train_list": "test_image_lists", "eval_list": "test_image_lists", "validation_list": "test_image_lists",
+             "class_names": "test_image_lists", "list_columns": "test_image_lists",
+             "expect_images": "test_image_lists", "allow_overlap": "test_image_lists",
+             "tfds_name": "test_tfds_records", "tfds_splits": "test_tfds_records",
              "coordinator": "test_hosts", "num_hosts": "test_hosts", "host_index": "test_hosts"}  # fmt: skip
 
 

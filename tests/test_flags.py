@@ -12,7 +12,7 @@ from tests.in_process import parse
 FLAG_FILES = sorted((pathlib.Path(__file__).parents[1] / "flags").glob("*.flags"))
 
 
-DATA_FILES = ("inaturalist2017", "inaturalist2018")
+DATA_FILES = ("imagenet_lt", "inaturalist2017", "inaturalist2018", "places_lt")
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_defaults_are_the_papers():
 @pytest.mark.parametrize("path", FLAG_FILES, ids=lambda path: path.stem)
 def test_every_flag_file_parses_and_begins_with_a_comment(path, first_run):
     assert path.read_text().startswith("# ")
-    second_stage = "probe" in path.read_text() or "crt" in path.read_text()
+    second_stage = "--mode=probe" in path.read_text() or "--flagfile=flags/crt.flags" in path.read_text()
     data = ["--data_dir=x"] if path.stem in DATA_FILES else []
     parse(f"--flagfile={path}", *data, *([f"--from_run={first_run('bbn')}"] if second_stage else []))
 
@@ -66,6 +66,19 @@ def test_table_2(method, epochs, milestones, deferred):
     assert config.deferred_epoch == deferred and config.model == ("bbn" if "bbn" in method else "plain")
     assert config.loss == {"cb": "focal", "ldam": "ldam"}.get(method.split("_")[0], "ce")
     assert (config.class_weights == "effective") == ("drw" in method or "cb" in method)
+
+
+@pytest.mark.parametrize(
+    ("data", "images", "backbone", "epochs"),
+    [("imagenet_lt", (115_846, 50_000), "resnext50_32x4d", 90), ("places_lt", (62_500, 36_500), "resnet152", 30)],
+)
+@pytest.mark.parametrize("method", ["ce", "bbn", "balanced_softmax", "mixup"])
+def test_lists_and_their_settings_after_a_method(data, images, backbone, epochs, method):
+    files = [f"--flagfile=flags/{name}.flags" for name in (method, data)]
+    config = parse(*files, "--data_dir=x")
+    assert (config.dataset, config.expect_images, config.backbone, config.epochs) == ("list", images, backbone, epochs)
+    assert (config.lr_schedule, config.warmup_epochs, config.augment) == ("cosine", 0, "random_resized_crop")
+    assert config.evaluate_on is None and parse(*files, "--evaluate_on=validation", "--data_dir=x").evaluate_on
 
 
 @pytest.mark.parametrize("data", ["cifar10_lt", "cifar100_lt"])

@@ -98,10 +98,21 @@ CHOICES = (
     "classifier",
     "evaluate_on",
 )
-BOOLEANS = ("overwrite", "sync_batch_norm", "mixed_precision", "nesterov", "deterministic", "skip_unreadable")
+BOOLEANS = (
+    "overwrite",
+    "sync_batch_norm",
+    "mixed_precision",
+    "nesterov",
+    "deterministic",
+    "skip_unreadable",
+    "allow_overlap",
+)
 LISTS = {
     "lr_milestones": ("a", "1.5", "0", "-3", "5,5", "9,3", "1,,x", "1e3", "999999"),
     "profile_steps": ("1", "a,b", "3,1", "0,1", "1,2,3", "-1,4", "1.5,2"),
+    "list_columns": ("a", "a,a", "a,b,c,d", ",b"),
+    "expect_images": ("1", "a,b", "-1,2", "1,2,3"),
+    "tfds_splits": ("train", "train,", ",", "a,b,c"),
     "export_formats": ("", "pickle", "saved_model,h5", "ONNX"),
 }
 
@@ -127,8 +138,9 @@ def test_flags(finished_run):
             assert_one_line([*mode, f"--{name}={value}"], name)
             tried += 1
     assert tried >= 200
-    paths = {"model_dir", "data_dir", "images", "output", "init_from", "from_run", "plan", "coordinator"}
-    assert set(SETTINGS) - {*NUMBERS, *CHOICES, *BOOLEANS, *LISTS} == paths
+    texts = {"model_dir", "data_dir", "images", "output", "init_from", "from_run", "plan", "coordinator"}
+    texts |= {"train_list", "eval_list", "validation_list", "class_names", "tfds_name"}
+    assert set(SETTINGS) - {*NUMBERS, *CHOICES, *BOOLEANS, *LISTS} == texts
 
 
 @pytest.mark.parametrize(

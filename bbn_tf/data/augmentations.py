@@ -2,6 +2,7 @@
 
 from bbn_tf.choices import Choice, Setting, Table
 from bbn_tf.data.datasets import DATASETS
+from bbn_tf.errors import UserError
 
 ARRAYS, CROPS = "bbn_tf.data.augment:", "bbn_tf.data.crops:"
 # Traits: `arrays`, the function of images in memory; `encoded`, the one that chooses an encoded image's crop.
@@ -16,7 +17,10 @@ AUGMENTATIONS = Table(
 
 
 def _of_the_images(value, values):
-    names = AUGMENTATIONS.having("encoded" if DATASETS[values["dataset"]].encoded else "arrays")
+    row = DATASETS[values["dataset"]]
+    if row.encoded == "by size":  # not known before the data are
+        return None
+    names = AUGMENTATIONS.having("encoded" if row.encoded else "arrays")
     return None if value in names else f"with --dataset={values['dataset']} one of {', '.join(names)}"
 
 
@@ -27,3 +31,16 @@ AUGMENT = Setting(
     table=AUGMENTATIONS,
     rule=_of_the_images,
 )
+
+
+def refuse_other(augment, data):
+    """Raises UserError if a policy is not for the images of a data set.
+
+    Args:
+        augment: name of `AUGMENTATIONS`.
+        data: `bbn_tf.data.image_dataset.ImageDataset`.
+    """
+    names = AUGMENTATIONS.having("encoded" if data.one_by_one else "arrays")
+    if augment not in names:
+        kind = "decoded when drawn" if data.one_by_one else "held in memory"
+        raise UserError(f"--augment={augment}: these images are {kind}; must be one of {', '.join(names)}")

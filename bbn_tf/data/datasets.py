@@ -2,7 +2,8 @@
 
 from bbn_tf.choices import Choice, Setting, Table, above, at_least, is_seed, within
 from bbn_tf.data import long_tail
-from bbn_tf.data.long_tail import LONG_TAIL
+from bbn_tf.data.list_settings import LISTS, TFDS
+from bbn_tf.data.long_tail import AS_IT_IS, LONG_TAIL
 from bbn_tf.errors import UserError
 
 IMAGE_SIZE = Setting(
@@ -41,21 +42,44 @@ def _files(function, *settings, **options):
     return Choice(function, IMAGE_SIZE, SKIP_UNREADABLE, *settings, files=True, encoded=True, splits=True, **options)
 
 
+def _own(named_by):
+    """Traits of images that a user has."""
+    return {"own_images": True, "named_by": named_by}
+
+
+def _inaturalist(year):
+    return _files("bbn_tf.data.inaturalist:load", arguments={"year": year})
+
+
 def _records(name):
-    """TFDS's records of encoded images."""
-    return Choice("bbn_tf.data.tfds_records:load", IMAGE_SIZE, arguments={"name": name}, encoded=True)
+    """One of `tfds`, by the name that it had before that."""
+    which = {"tfds_name": name, "tfds_splits": ("train", "validation")}
+    return Choice("bbn_tf.data.tfds_records:load", IMAGE_SIZE, arguments=which, encoded=True)
 
 
-# Traits: `files`, the images are files below --data_dir; `encoded`, they are decoded when drawn, and of any size;
-# `own_images`, --data_dir says which data these are; `splits`, it holds images out itself and follows a run's record.
+# Traits: `files`, the images are files below --data_dir; `encoded`, they are decoded when drawn, and of any size ("by
+# size": that depends on their size); `own_images`, --data_dir belongs to the settings of a run; `named_by`, the setting
+# that says which data these are; `splits`, the row holds images out itself and follows a run's record.
 DATASETS = Table(
     "dataset",
     digits_lt=Choice("bbn_tf.data.small_sets:digits", *LONG_TAIL),
     cifar10_lt=Choice("bbn_tf.data.small_sets:cifar10", *LONG_TAIL),
     cifar100_lt=Choice("bbn_tf.data.small_sets:cifar100", *LONG_TAIL),
-    folder=_files("bbn_tf.data.image_folders:load", TEST_FRACTION, SPLIT_SEED, own_images=True),
-    inaturalist2017=_files("bbn_tf.data.inaturalist:load", arguments={"year": 2017}),
-    inaturalist2018=_files("bbn_tf.data.inaturalist:load", arguments={"year": 2018}),
+    folder=_files("bbn_tf.data.image_folders:load", TEST_FRACTION, SPLIT_SEED, **_own("data_dir")),
+    list=_files("bbn_tf.data.image_lists:load", *LISTS, TEST_FRACTION, SPLIT_SEED, **_own("train_list")),
+    tfds=Choice(
+        "bbn_tf.data.tfds_records:load",
+        *TFDS,
+        IMAGE_SIZE.with_default(None),
+        *AS_IT_IS,
+        encoded="by size",
+        named_by="tfds_name",
+    ),
+    inaturalist2017=_inaturalist(2017),
+    inaturalist2018=_inaturalist(2018),
+    inaturalist2019=_inaturalist(2019),
+    inaturalist2021=_inaturalist(2021),
+    inaturalist2021_mini=_inaturalist("2021_mini"),
     i_naturalist2017=_records("i_naturalist2017"),
     i_naturalist2018=_records("i_naturalist2018"),
 )

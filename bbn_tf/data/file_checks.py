@@ -83,9 +83,15 @@ def naming_damaged(paths):
         ) from error
 
 
-def named(paths, damaged, folder=None):
-    """Text that names the first files of `damaged` (dict index -> reason) and counts the others."""
-    first = [f"{shown(paths[i], folder)} ({reason})" for i, reason in list(damaged.items())[:MOST_NAMED]]
+def named(paths, damaged, naming=None):
+    """Text that names the first files of `damaged` (dict index -> reason) and counts the others.
+
+    Args:
+        paths: sequence of bytes.
+        damaged: see `glance`.
+        naming: function path -> text; None for `shown`.
+    """
+    first = [f"{(naming or shown)(paths[i])} ({reason})" for i, reason in list(damaged.items())[:MOST_NAMED]]
     more = len(damaged) - len(first)
     return ", ".join(first) + (f" and {more} more" if more else "")
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from bbn_tf.data import file_checks, listing, recorded
+from bbn_tf.data import file_checks, group_split, listing, recorded
 from bbn_tf.data import split as split_lib
 from bbn_tf.data.image_parts import PARTS, ImageFiles, files_of_rows, joined, nothing
 from bbn_tf.data.listing import ENDINGS
@@ -14,7 +14,7 @@ TEST_FRACTION, SPLIT_SEED = 0.2, 0
 REPLACE = "replace them, or leave them out with --skip_unreadable"
 LACKING = {
     "test": "a class needs two, or to be in test/ as well",
-    "validation": "--evaluate_on=validation needs a folder val/, or --validation_fraction",
+    "validation": "--evaluate_on=validation needs a folder val/, or --validation_list, or --validation_fraction",
 }
 
 
@@ -26,11 +26,17 @@ class Listed:
         root: the data's folder, text.
         class_names: C texts.
         parts: dict part -> `ImageFiles`: "all" to be split, or "train" with "test", "validation" or both.
+        groups: dict path (bytes) -> group, of images that are held out by groups; empty without.
     """
 
     root: str
     class_names: tuple[str, ...]
     parts: dict[str, ImageFiles]
+    groups: dict[bytes, bytes] = dataclasses.field(default_factory=dict)
+
+    def shown(self, path):
+        """How a message names a file."""
+        return file_checks.shown(path, self.root)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +68,9 @@ class Split:
         there = dict(listed.parts)
         if "all" in there:
             fraction = TEST_FRACTION if self.test_fraction is None else self.test_fraction
-            there["train"], there["test"] = halves(there.pop("all"), fraction, "test", self.split_seed or SPLIT_SEED)
+            there["train"], there["test"] = halves(
+                there.pop("all"), fraction, "test", self.split_seed or SPLIT_SEED, listed.groups
+            )
         else:
             self._refuse_senseless(listed)
             if "test" not in there and self.evaluated == "test":
@@ -70,7 +78,7 @@ class Split:
                 there["test"] = there.pop("validation")
         if self.validation_fraction:
             there["train"], there["validation"] = halves(
-                there["train"], self.validation_fraction, "validation", self.seed
+                there["train"], self.validation_fraction, "validation", self.seed, listed.groups
             )
         return {part: there.get(part, nothing()) for part in PARTS}
 
@@ -88,9 +96,13 @@ class Split:
             )
 
 
-def halves(files, fraction, purpose, seed):
-    """(`ImageFiles` that stay, those held out); see `split.held_out`."""
-    chosen = split_lib.held_out(files.names(), files.labels, fraction, purpose, seed)
+def halves(files, fraction, purpose, seed, groups):
+    """(`ImageFiles` that stay, those held out); see `split.held_out`, and with `groups` `group_split.held_out`."""
+    if groups:
+        names = [groups[path].decode() for path in files.paths.tolist()]
+        chosen = group_split.held_out(names, files.labels, fraction, purpose, seed)
+    else:
+        chosen = split_lib.held_out(files.names(), files.labels, fraction, purpose, seed)
     return files.take(~chosen), files.take(chosen)
 
 
@@ -119,14 +131,14 @@ def load(listed, split, *, skip_unreadable=False, find_damage=None, record=None,
         parts = _followed(listed, split.parts(listed), record, split.evaluated, use)
         if use != "evaluate":
             used = joined(parts[part] for part in ("train", split.evaluated))
-            refuse_damaged(used, listed.root, file_checks.glance, "put the files back as they were")
+            refuse_damaged(used, listed, file_checks.glance, "put the files back as they were")
     else:
         listed, unreadable = readable(listed, skip_unreadable, find_damage)
         parts = {**split.parts(listed), "unreadable": unreadable}
         if started_from is not None:
             parts = _without_trained(listed, parts, split, started_from)
         if not skip_unreadable and find_damage is None:
-            refuse_damaged(parts[split.evaluated], listed.root, file_checks.decode, REPLACE)
+            refuse_damaged(parts[split.evaluated], listed, file_checks.decode, REPLACE)
     check_parts(listed, parts, split.evaluated, use)
     for part in {"test", "validation"} - {split.evaluated}:
         if len(parts[part]):
@@ -143,7 +155,7 @@ def readable(listed, skip_unreadable, find_damage):
     files = joined(listed.parts.values())
     damaged = (find_damage or (file_checks.decode if skip_unreadable else file_checks.glance))(files.paths)
     if damaged:
-        text = _damaged_text(files, damaged, listed.root)
+        text = _damaged_text(files, damaged, listed)
         if not skip_unreadable:
             raise UserError(f"--data_dir={listed.root}: {text}; {REPLACE}")
         print(f"note: {text}; left out")
@@ -154,14 +166,15 @@ def readable(listed, skip_unreadable, find_damage):
     return dataclasses.replace(listed, parts=parts), files.take(~good)
 
 
-def refuse_damaged(files, root, find_damage, advice):
-    """Raises UserError if some of `files` (`ImageFiles`) are damaged."""
+def refuse_damaged(files, listed, find_damage, advice):
+    """Raises UserError if some of `files` (`ImageFiles` of a `Listed`) are damaged."""
     if damaged := find_damage(files.paths):
-        raise UserError(f"--data_dir={root}: {_damaged_text(files, damaged, root)}; {advice}")
+        raise UserError(f"--data_dir={listed.root}: {_damaged_text(files, damaged, listed)}; {advice}")
 
 
-def _damaged_text(files, damaged, root):
-    return f"{len(damaged)} of {len(files)} image files can't be read: {file_checks.named(files.paths, damaged, root)}"
+def _damaged_text(files, damaged, listed):
+    named = file_checks.named(files.paths, damaged, listed.shown)
+    return f"{len(damaged)} of {len(files)} image files can't be read: {named}"
 
 
 def _followed(listed, fresh, record, evaluated, use):

@@ -1,4 +1,4 @@
-"""iNaturalist 2017 and 2018 from the original files: the image tree, and what is in it as COCO-style JSON."""
+"""iNaturalist from the original files: the image tree, and what is in it as COCO-style JSON."""
 
 import json
 import pathlib
@@ -9,7 +9,10 @@ from bbn_tf.data.image_parts import files_of_rows
 from bbn_tf.errors import UserError
 
 LISTS = ("images", "annotations", "categories")
-SOURCE = "https://github.com/visipedia/inat_comp/tree/master/{year}"
+SOURCE = "https://github.com/visipedia/inat_comp/tree/master/{}"
+# Edition -> the lists of its training and validation images.
+FILES = {year: (f"train{year}.json", f"val{year}.json") for year in (2017, 2018, 2019)}
+FILES |= {2021: ("train.json", "val.json"), "2021_mini": ("train_mini.json", "val.json")}
 
 
 def load(data_dir, year, image_size, *, validation_fraction=0.0, seed=0, evaluate_on=None, **how):
@@ -22,9 +25,9 @@ def listed(data_dir, year):
     """The official training and validation images (section 5.1 of arXiv:1912.02413).
 
     Args:
-        data_dir: folder with train<year>.json, val<year>.json and the images where their `file_name` says; in 2018
+        data_dir: folder with the two files of `FILES` and the images where their `file_name` says; in 2018 and 2019
             names of the classes are numbers unless categories.json, which was published later, is there too.
-        year: 2017 or 2018.
+        year: of `FILES`; "2021_mini" are 50 images of each of 2021's 10,000 classes.
 
     Returns:
         `Listed`, classes in the order of their ids; the validation images are what the paper evaluates on: "test".
@@ -33,12 +36,12 @@ def listed(data_dir, year):
         UserError: a file is missing or not like that.
     """
     root = pathlib.Path(data_dir)
-    files = [root / f"{part}{year}.json" for part in ("train", "val")]
+    files = [root / name for name in FILES[year]]
     for file in files:
         if not file.is_file():
             raise UserError(
                 f"--data_dir={root}: has no {file.name}; must be the folder of iNaturalist {year}'s annotations and "
-                f"images, unpacked; see {SOURCE.format(year=year)}"
+                f"images, unpacked; see {SOURCE.format(str(year)[:4])}"
             )
     tables = [_read(file, lambda content: [content[name] for name in LISTS]) for file in files]
     names = dict(tables[0][2])

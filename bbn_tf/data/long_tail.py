@@ -17,6 +17,7 @@ IMBALANCE_FACTOR = Setting(
 IMBALANCE_PROFILE = Setting("imbalance_profile", "exp", "How class counts decrease from head to tail.", names=PROFILES)
 IMBALANCE_SEED = Setting("imbalance_seed", 0, "Seed that selects which images of a class are kept.", rule=is_seed)
 LONG_TAIL = (IMBALANCE_FACTOR, IMBALANCE_PROFILE, IMBALANCE_SEED)
+AS_IT_IS = (IMBALANCE_FACTOR.with_default(None), IMBALANCE_PROFILE, IMBALANCE_SEED)  # unless a factor is given
 
 
 def class_counts(max_count, num_classes, imbalance_factor, profile="exp"):
@@ -69,7 +70,7 @@ def subset_indices(labels, counts, seed):
         int64 [sum(counts)], indices into `labels`.
 
     Raises:
-        ValueError: a class has fewer images than `counts` asks for.
+        UserError: a class has fewer images than `counts` asks for.
     """
     rng = np.random.RandomState(seed)
     kept = []
@@ -77,7 +78,10 @@ def subset_indices(labels, counts, seed):
         indices = np.flatnonzero(labels == label)
         rng.shuffle(indices)
         if len(indices) < count:
-            raise ValueError(f"class {label} has {len(indices)} images, {count} are wanted")
+            raise UserError(
+                f"--imbalance_factor: class {label} has {len(indices)} images, {count} are wanted; needs a data set "
+                "with as many images of every class, or leave it out for the data as they are"
+            )
         kept.append(indices[:count])
     return np.concatenate(kept)
 

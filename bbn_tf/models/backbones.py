@@ -16,11 +16,13 @@ def _for_cifar(n):
     return Choice(_RESNET, arguments={"blocks_per_stage": (n, n, n), **family})
 
 
-def _for_photos(*blocks_per_stage, bottleneck):
+def _for_photos(*blocks_per_stage, bottleneck, groups=1):
     """Four stages behind a stem of stride 4, as torchvision and the authors' code have it."""
-    return Choice(_RESNET, arguments={"blocks_per_stage": blocks_per_stage, "bottleneck": bottleneck})
+    family = {"blocks_per_stage": blocks_per_stage, "bottleneck": bottleneck, "groups": groups}
+    return Choice(_RESNET, arguments=family, grouped=groups > 1)
 
 
+# Trait: `grouped`, it has grouped convolutions, which TensorFlow can't train everywhere.
 BACKBONES = Table(
     "backbone",
     {f"resnet{6 * n + 2}": _for_cifar(n) for n in (1, 2, 3, 5, 7, 9)},
@@ -29,4 +31,5 @@ BACKBONES = Table(
     resnet50=_for_photos(3, 4, 6, 3, bottleneck=True),
     resnet101=_for_photos(3, 4, 23, 3, bottleneck=True),
     resnet152=_for_photos(3, 8, 36, 3, bottleneck=True),
+    resnext50_32x4d=_for_photos(3, 4, 6, 3, bottleneck=True, groups=32),
 )

@@ -14,6 +14,7 @@ from bbn_tf.models.layers import BatchNorm, Mixup, ShortcutA
 # (kernel size, width over the stage's) of a residual block's convolutions; the first of 3x3 has the block's stride.
 BASIC = ((3, 1), (3, 1))
 BOTTLENECK = ((1, 1), (3, 1), (1, 4))
+RESNEXT_BOTTLENECK = ((1, 2), (3, 2), (1, 4))  # torchvision's 32x4d: 4 channels in each of 32 groups, at a width of 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,8 @@ class ResNet:
     Attributes:
         blocks_per_stage: how many blocks each stage has.
         bottleneck: whether a block is `BOTTLENECK`, not `BASIC`.
+        groups: of channels that the 3x3 convolutions of bottlenecks keep apart; above 1 the block is
+            `RESNEXT_BOTTLENECK` (ResNeXt, arXiv:1611.05431).
         widths: each stage's width.
         large_images: the stem is a 7x7 convolution and a 3x3 maximum, both of stride 2, instead of a 3x3 convolution.
         projection: where the shape changes the shortcut is a 1x1 convolution instead of shortcut A.
@@ -31,6 +34,7 @@ class ResNet:
 
     blocks_per_stage: tuple[int, ...]
     bottleneck: bool = False
+    groups: int = 1
     widths: tuple[int, ...] = (64, 128, 256, 512)
     large_images: bool = True
     projection: bool = True
@@ -38,7 +42,9 @@ class ResNet:
 
     @property
     def block(self):
-        return BOTTLENECK if self.bottleneck else BASIC
+        if not self.bottleneck:
+            return BASIC
+        return RESNEXT_BOTTLENECK if self.groups > 1 else BOTTLENECK
 
     def trunk(self, input_shape, mixup=False, **layer_options):
         """Model [B, H, W, 3] -> [B, H', W', D], all but the last block.
@@ -89,8 +95,9 @@ class ResNet:
         for place, (size, expansion) in enumerate(self.block):
             if place:
                 x = keras.layers.ReLU(name=f"{name}_{place}_relu", dtype=dtype)(x)
-            x = self._conv_bn(x, size, self.widths[stage] * expansion, stride if place == strided else 1,
-                              f"{name}_{place + 1}", **layer_options)  # fmt: skip
+            step, groups = (stride if place == strided else 1), (self.groups if size == 3 else 1)
+            filters = self.widths[stage] * expansion
+            x = self._conv_bn(x, size, filters, step, f"{name}_{place + 1}", groups, **layer_options)
         x = keras.layers.Add(name=f"{name}_add", dtype=dtype)([x, shortcut])
         return keras.layers.ReLU(name=f"{name}_relu", dtype=dtype)(x)
 
@@ -101,11 +108,12 @@ class ResNet:
             return self._conv_bn(x, 1, filters, stride, f"{name}_shortcut", **layer_options)
         return ShortcutA(filters, stride, name=f"{name}_shortcut", dtype=layer_options.get("dtype"))(x)
 
-    def _conv_bn(self, x, size, filters, stride, name, dtype=None, synchronized=False):
+    def _conv_bn(self, x, size, filters, stride, name, groups=1, dtype=None, synchronized=False):
         """Convolution with (size - 1) / 2 pixels of padding on every side, without bias, then BatchNorm."""
         if stride > 1 and size > 1:  # "same" would pad more on the bottom and right here
             x = keras.layers.ZeroPadding2D(size // 2, name=f"{name}_pad", dtype=dtype)(x)
         kaiming_normal = keras.initializers.VarianceScaling(2.0, self.fan, "untruncated_normal")
-        x = keras.layers.Conv2D(filters, size, stride, "same" if stride == 1 else "valid", use_bias=False,
-                                kernel_initializer=kaiming_normal, name=f"{name}_conv", dtype=dtype)(x)  # fmt: skip
+        options = {"groups": groups, "use_bias": False, "kernel_initializer": kaiming_normal}
+        padding = "same" if stride == 1 else "valid"
+        x = keras.layers.Conv2D(filters, size, stride, padding, **options, name=f"{name}_conv", dtype=dtype)(x)
         return BatchNorm(synchronized=synchronized, name=f"{name}_bn", dtype=dtype)(x)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from bbn_tf import saving, surroundings  # noqa: F401  (saving: what a saved model is made of)
 from bbn_tf.choices import imported
-from bbn_tf.data import datasets, input_pipeline
+from bbn_tf.data import augmentations, datasets, input_pipeline
 from bbn_tf.errors import UserError
 from bbn_tf.files import check_whole
 from bbn_tf.runs import tensorboard
@@ -70,7 +70,7 @@ def run_folder(config):
 
 def dataset(config, **options):
     """The data set of `config`; `options` are of its function in `datasets.DATASETS`, and go before the config's."""
-    return datasets.load(
+    data = datasets.load(
         config.dataset,
         data_dir=config.data_dir,
         validation_fraction=config.validation_fraction,
@@ -78,6 +78,8 @@ def dataset(config, **options):
         evaluate_on=config.evaluate_on,
         **{**config.own("dataset"), **options},
     )
+    augmentations.refuse_other(config.augment, data)
+    return data
 
 
 def second_stage(config, data):

@@ -4,6 +4,7 @@ import os
 
 from bbn_tf.choices import SECOND_STAGE, START, Choice, Setting, Table, at_least, not_empty
 from bbn_tf.data.datasets import DATASETS
+from bbn_tf.data.list_settings import LIST_FILES
 from bbn_tf.modes.formats import EXPORT_FORMATS
 from bbn_tf.training import hosts
 from bbn_tf.training.classifiers import BRANCH, CLASSIFIER_SETTING
@@ -114,7 +115,7 @@ MODES = Table(
         OVERWRITE,
         reads_data=True,
         of_run=True,
-        overrides=("evaluate_on",),
+        overrides=("evaluate_on", *LIST_FILES),
     ),
     compare=Choice("bbn_tf.modes.compare:run", *TRAINING, reads_data=True, resumes=True),
     probe=Choice(

@@ -10,7 +10,7 @@ from bbn_tf import __version__
 from bbn_tf.config import DEFAULT_TEXTS
 from bbn_tf.data import file_checks
 from bbn_tf.errors import UserError
-from bbn_tf.models import init_from
+from bbn_tf.models import grouped, init_from
 from bbn_tf.modes import build, run_images
 from bbn_tf.runs import csv_files
 from bbn_tf.runs.tables import print_figures
@@ -40,6 +40,8 @@ def train_and_evaluate(config):
     """
     start = time.perf_counter()
     strategy = build.strategy(config)
+    if config.row("backbone").grouped and config.from_run is None:
+        grouped.check_trainable(config.backbone)
     run = build.run_folder(config)
     run.check(config.settings(), config.overwrite, DEFAULT_TEXTS)  # before its images are compared
     dataset, options = run_images.dataset(config, run)

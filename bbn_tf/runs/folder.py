@@ -10,6 +10,7 @@ import shutil
 import sys
 
 from bbn_tf.data import record
+from bbn_tf.data.list_settings import PLACES
 from bbn_tf.errors import UserError
 from bbn_tf.files import TEMPORARY, atomic_path, check_whole, write_json, writing
 from bbn_tf.runs.csv_files import CONFUSION, EVALUATION
@@ -86,7 +87,7 @@ class RunFolder:
             )
         there = self.read_settings()
         if not overwrite:
-            known = ("data_dir",) if record.is_there(self.path) else ()  # wherever photos are, they are compared
+            known = PLACES if record.is_there(self.path) else ()  # wherever photos are, they are compared
             self._refuse_other_settings(there, settings, defaults or {}, (*ignore, *known))
 
     def prepare(self, settings, overwrite, defaults=None):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bbn_tf.data import datasets, long_tail
+from bbn_tf.data import datasets, inaturalist, long_tail
 from bbn_tf.errors import UserError
 from tests import in_process
 
@@ -16,14 +16,15 @@ COUNTS = long_tail.class_counts(30, CLASSES, 30)
 
 
 def write(root, year=2018):
-    """train<year>.json, val<year>.json and their images; ids are neither dense nor in order, as nothing promises it."""
+    """Both JSON files and their images; ids are neither dense nor in order, as nothing promises it."""
     rng = np.random.default_rng(0)
-    top = {2017: "train_val_images", 2018: "train_val2018"}[year]
+    tops = {2017: "train_val_images/Plantae", 2018: "train_val2018/Plantae", 2019: "train_val2019/Plants"}
     categories = [{"id": 3 * i + 2, "name": f"taxon {i}", "supercategory": "Plantae"} for i in range(CLASSES)]
+    lists = {"train": "train_mini" if year == "2021_mini" else "train", "val": "val"}
     for part, counts in (("train", COUNTS), ("val", np.full(CLASSES, 2))):
         images, annotations = [], []
         for label, category in enumerate(categories):
-            folder = f"{top}/Plantae/{category['id']}"
+            folder = f"{tops[year]}/{category['id']}" if year in tops else f"{lists[part]}/{label:05}_Plantae_{label}"
             (root / folder).mkdir(parents=True, exist_ok=True)
             for number in range(counts[label]):
                 name, image = f"{folder}/{part}{number:032x}.jpg", len(images) + 1000
@@ -38,7 +39,7 @@ def write(root, year=2018):
             "images": images, "categories": categories[::-1], "annotations": annotations,
             "licenses": [{"id": 0, "name": "none", "url": ""}],
         }  # fmt: skip
-        (root / f"{part}{year}.json").write_text(json.dumps(content))
+        (root / f"{lists[part]}{year if year in tops else ''}.json").write_text(json.dumps(content))
     return root
 
 
@@ -68,6 +69,22 @@ def test_2017_and_names_that_came_later(tmp_path):
     (tmp_path / "categories.json").write_text(json.dumps(later))
     data = datasets.load("inaturalist2017", data_dir=str(tmp_path), image_size=32)
     assert data.class_names[35] == "Genus species35" and len(data.train_labels) == COUNTS.sum()
+
+
+@pytest.mark.parametrize("year", [2019, 2021, "2021_mini"])
+def test_later_years(tmp_path, year):
+    """With the names and places of each year's files; the full set of 2021 lies beside its small one."""
+    write(tmp_path, year)
+    data = inaturalist.load(str(tmp_path), year, 32)
+    assert data.class_names[:2] == ("taxon 0", "taxon 1") and data.class_counts.tolist() == COUNTS.tolist()
+    assert np.bincount(data.eval_labels).tolist() == [2] * CLASSES
+    start = {2019: "train_val2019/Plants/2/", 2021: "train/00000_", "2021_mini": "train_mini/00000_"}[year]
+    assert data.train_items[0].startswith(f"{tmp_path}/{start}".encode())
+    if year == "2021_mini":
+        with pytest.raises(
+            UserError, match="has no train.json; must be the folder of iNaturalist 2021's .*master/2021"
+        ):
+            inaturalist.load(str(tmp_path), 2021, 32)
 
 
 def test_missing_images_are_named_or_left_out(tmp_path):

@@ -55,7 +55,7 @@ def test_subset_is_ldams():
 
 
 def test_subset_of_too_few():
-    with pytest.raises(ValueError, match="class 1 has 1 images, 2 are wanted"):
+    with pytest.raises(UserError, match="class 1 has 1 images, 2 are wanted"):
         long_tail.subset_indices(np.array([0, 0, 1]), [1, 2], seed=0)
 
 

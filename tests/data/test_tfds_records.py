@@ -1,22 +1,31 @@
-"""A data set as TFDS prepares it, with random access (array_record) and without (tfrecord)."""
+"""Data sets as TFDS prepares them, in both of its formats: small ones in memory, others read when drawn."""
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from bbn_tf.data import input_pipeline, tfds_records
+from bbn_tf.data import input_pipeline, long_tail, small_sets, tfds_builders, tfds_labels, tfds_records
+from bbn_tf.data.image_dataset import ImageDataset
 from bbn_tf.errors import UserError
 from tests import in_process
 
+CIFAR_COUNTS = (5000, 3237, 2096, 1357, 878, 568, 368, 238, 154, 100)  # int(5000 * 50^(-i/9)), together 13,996
+FORMATS = ("tfrecord", "array_record")
 
-class TinyRecords(tfds.core.GeneratorBasedBuilder):
-    """Image i is all of grey 7 * label; the fields are i_naturalist2018's."""
+
+class _Tiny(tfds.core.GeneratorBasedBuilder):
+    """40 images to train on, 9 to evaluate on, of three classes: image i is all of grey 70 * label."""
 
     VERSION = tfds.core.Version("1.0.0")
+    SHAPE = (None, None, 3)
+    CLASSES = ("a", "b", "c")
 
     def _info(self):
-        features = {"image": tfds.features.Image(), "id": tfds.features.Text(),
-                    "label": tfds.features.ClassLabel(names=["a", "b", "c"])}  # fmt: skip
+        features = {
+            "image": tfds.features.Image(shape=self.SHAPE),
+            "id": tfds.features.Text(),
+            "label": tfds.features.ClassLabel(names=list(self.CLASSES)),
+        }
         return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
 
     def _split_generators(self, dl_manager):
@@ -25,16 +34,74 @@ class TinyRecords(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, count):
         for i in range(count):
             label = min(i % 9, 2)
-            yield i, {"image": np.full((24, 30 + i, 3), 70 * label, np.uint8), "label": label, "id": str(i)}
+            yield i, {"image": self.pixels(i, label), "label": label, "id": f"{i:02}"}
+
+    def pixels(self, i, label):
+        return np.full((24, 30 + i, 3), 70 * label, np.uint8)
 
 
-def prepare(folder, file_format):
-    TinyRecords(data_dir=str(folder), file_format=file_format).download_and_prepare()
+class TinyRecords(_Tiny):
+    """Of different sizes; the fields are i_naturalist2018's."""
 
 
-def test_records_are_read_when_drawn(tmp_path):
-    prepare(tmp_path, "array_record")
-    data = tfds_records.load(str(tmp_path), "tiny_records", image_size=16)
+class TinyGrey(_Tiny):
+    """Of one size and one channel, 20 of each class; the first two pixels say which image it is."""
+
+    SHAPE = (8, 6, 1)
+    CLASSES = ("a", "b")
+
+    def _generate_examples(self, count):
+        for i in range(count):
+            pixels = np.full((8, 6, 1), 100 + i % 2, np.uint8)
+            pixels[0, :2, 0] = i % 2, i
+            yield i, {"image": pixels, "label": i % 2, "id": f"{i:02}"}
+
+
+class TinyTwoLabels(_Tiny):
+    """As CIFAR-100: `supervised_keys` says which label is meant."""
+
+    USUAL = ("image", "fine")
+
+    def _info(self):
+        features = {
+            "image": tfds.features.Image(shape=(4, 4, 3)),
+            "coarse": tfds.features.ClassLabel(num_classes=2),
+            "fine": tfds.features.ClassLabel(num_classes=3),
+        }
+        return tfds.core.DatasetInfo(
+            builder=self, features=tfds.features.FeaturesDict(features), supervised_keys=self.USUAL
+        )
+
+    def _generate_examples(self, count):
+        for i in range(count):
+            yield i, {"image": np.full((4, 4, 3), 80 * (i % 3), np.uint8), "coarse": i % 2, "fine": i % 3}
+
+
+class TinyNoUsualLabel(TinyTwoLabels):
+    USUAL = None
+
+
+class TinyTexts(_Tiny):
+    def _info(self):
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict({"id": tfds.features.Text()}))
+
+    def _generate_examples(self, count):
+        for i in range(count):
+            yield i, {"id": str(i)}
+
+
+def prepare(folder, file_format="tfrecord", builder=TinyRecords):
+    builder(data_dir=str(folder), file_format=file_format).download_and_prepare()
+    return str(folder)
+
+
+def load(folder, name="tiny_records", splits=("train", "validation"), **settings):
+    return tfds_records.load(folder, name, splits, **settings)
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_images_of_any_size_are_decoded_when_drawn(tmp_path, file_format):
+    data = load(prepare(tmp_path, file_format), image_size=16)
     assert data.class_names == ("a", "b", "c") and data.class_counts.tolist() == [5, 5, 30]
     assert np.bincount(data.eval_labels).tolist() == [1, 1, 7] and len(data.files()) == 0
     batches = input_pipeline.training_batches(
@@ -45,21 +112,166 @@ def test_records_are_read_when_drawn(tmp_path):
     assert len(shown) == 2 * 5 + 1
     for x, y in shown:
         grey = np.asarray(x) * data.std + data.mean
-        np.testing.assert_allclose(
-            grey, np.broadcast_to(70 / 255 * np.asarray(y)[:, None, None, None], grey.shape), atol=0.01
-        )
+        expected = np.broadcast_to(70 / 255 * np.asarray(y)[:, None, None, None], grey.shape)
+        np.testing.assert_allclose(grey, expected, atol=0.01)
 
 
-def test_no_random_access_costs_one_line(tmp_path):
-    prepare(tmp_path, "tfrecord")
-    with pytest.raises(UserError, match="holds tfrecord files, which have no random access.*array_record") as error:
-        tfds_records.load(str(tmp_path), "tiny_records", image_size=16)
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_small_images_of_one_size_stay_in_memory(tmp_path, file_format):
+    """As they are, in the order of their ids; 49 * 8 * 6 * 3 bytes are the limit."""
+    folder = prepare(tmp_path, file_format, TinyGrey)
+    data = load(folder, "tiny_grey")
+    assert type(data) is ImageDataset and data.input_shape == (8, 6, 3)
+    assert data.train_items[:, 0, 1].tolist() == [[i] * 3 for i in range(40)]
+    assert data.train_labels.tolist() == [0, 1] * 20 and data.eval_items[8, 0, 0].tolist() == [0, 0, 0]
+    assert np.all(data.train_items[1, 1:] == 101)
+
+
+@pytest.mark.parametrize(("limit", "in_memory"), [(49 * 8 * 6 * 3, True), (49 * 8 * 6 * 3 - 1, False)])
+def test_larger_sets_are_read_at_random(tmp_path, monkeypatch, limit, in_memory):
+    monkeypatch.setattr(tfds_records, "IN_MEMORY", limit)
+    data = load(prepare(tmp_path, "array_record", TinyGrey), "tiny_grey")
+    assert isinstance(data, tfds_records.RecordDataset) is not in_memory
+    assert data.input_shape == ((8, 6, 3) if in_memory else (224, 224, 3))
+
+
+def test_a_size_that_is_asked_for_is_cropped_to(tmp_path):
+    for file_format in FORMATS:
+        data = load(prepare(tmp_path / file_format, file_format, TinyGrey), "tiny_grey", image_size=16)
+        assert data.input_shape == (16, 16, 3) and data.reader("train")(0).shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize(("builder", "name"), [(TinyRecords, "tiny_records"), (TinyGrey, "tiny_grey")])
+def test_large_tfrecords_cost_one_line(tmp_path, monkeypatch, builder, name):
+    monkeypatch.setattr(tfds_records, "IN_MEMORY", 5000)
+    folder = prepare(tmp_path, "tfrecord", builder)
+    with pytest.raises(UserError) as error:
+        load(folder, name)
+    assert "holds tfrecord files, which can't be read at random, and more than 5e-06 GB" in str(error.value)
+    assert f"prepare it with `tfds build {name} --data_dir={folder} --file_format=array_record`" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_labels_are_read_once(tmp_path, monkeypatch, capsys):
+    """By name, version and split; kept ones that do not fit are read again."""
+    folder = prepare(tmp_path, "array_record")
+    first = load(folder)
+    assert "tiny_records train: reading the labels of 40 records" in capsys.readouterr().out
+    again, part = load(folder), load(folder, splits=("train[:50%]", "validation"))
+    said = capsys.readouterr().out
+    assert "train[:50%]: reading the labels of 20" in said and "train: " not in said and "validation: " not in said
+    np.testing.assert_array_equal(again.train_labels, first.train_labels)
+    np.testing.assert_array_equal(part.train_labels, first.train_labels[:20])
+    kept = tfds_labels.kept_in(tfds_builders.prepared("tiny_records", folder).builder, "train")
+    for damaged in (b"", b"\x93NUMPY", kept.read_bytes()[:-8], (kept.parent / ".labels-validation.npy").read_bytes()):
+        kept.write_bytes(damaged)
+        np.testing.assert_array_equal(load(folder).train_labels, first.train_labels)
+        assert "tiny_records train: reading the labels of 40 records" in capsys.readouterr().out
+    kept.unlink()
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    np.testing.assert_array_equal(load(folder).train_labels, first.train_labels)
+    assert "note: the next start reads all labels again: " in capsys.readouterr().out
+
+
+def test_config_version_and_parts_of_splits(tmp_path):
+    data = load(prepare(tmp_path), "tiny_records:1.0.0", ("train[:30]", "train[30:]"))
+    assert len(data.train_labels) == 30 and len(data.eval_labels) == 10
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_the_usual_one_of_several_labels(tmp_path, file_format):
+    data = load(prepare(tmp_path, file_format, TinyTwoLabels), "tiny_two_labels")
+    assert data.class_names == ("0", "1", "2")
+    assert np.array_equal(data.train_items[:, 0, 0, 0], 80 * data.train_labels)
+
+
+def test_long_tail_of_a_balanced_set(tmp_path):
+    """LDAM's recipe on the images sorted by id: of 20 of each class, 20 and 20 / 4."""
+    folder = prepare(tmp_path, "array_record", TinyGrey)
+    whole = load(folder, "tiny_grey")
+    assert whole.class_counts.tolist() == [20, 20]
+    kept = long_tail.subset_indices(whole.train_labels, [20, 5], 0)
+    tail = whole.keep(kept)
+    rng, classes = np.random.RandomState(0), [np.arange(0, 40, 2), np.arange(1, 40, 2)]
+    for indices in classes:
+        rng.shuffle(indices)
+    assert tail.train_items[:, 0, 1, 0].tolist() == [*classes[0], *classes[1][:5]]
+
+
+@pytest.mark.skipif("not tfds.builder('cifar10').is_prepared()")
+def test_cifar10_is_the_same_by_either_name():
+    """The images that are kept at imbalance factor 50, and the crops that are drawn, before they are standardised."""
+    kept = [load(None, "cifar10", ("train", "test")), small_sets.cifar10()]
+    kept = [data.keep(long_tail.subset_indices(data.train_labels, CIFAR_COUNTS, 0)) for data in kept]
+    np.testing.assert_array_equal(kept[0].train_items, kept[1].train_items)
+    np.testing.assert_array_equal(kept[0].eval_labels, kept[1].eval_labels)
+    assert kept[0].class_names == kept[1].class_names and len(kept[0].train_labels) == 13_996
+    crops = []
+    for data in kept:
+        batches = input_pipeline.training_batches(
+            data, 128, sampler="reversed", paired=True, augment="basic", seed=1, initial_epoch=0, epochs=1
+        )
+        (images, _), _ = next(iter(batches))
+        crops.append(np.round((images.numpy() * data.std + data.mean) * 255))
+    np.testing.assert_array_equal(*crops)
+
+
+@pytest.mark.parametrize(
+    ("name", "splits", "message"),
+    [
+        ("tiny_records", ("train", "test"), "tiny_records has no 'test'; it has train (40), validation (9), and"),
+        ("tiny_records", ("train[", "validation"), "tiny_records has no 'train['; it has train (40)"),
+        ("tiny_records", ("train", "validation[9:]"), "_splits=train,validation[9:]: 'validation[9:]' holds no image"),
+        ("tiny_records", ("train", "train"), "--tfds_splits=train,train: the two share images; must have none"),
+        ("tiny_records", ("train[:30]", "train[29:]"), "--tfds_splits=train[:30],train[29:]: the two share images"),
+        ("tiny_records:2.0.0", ("train", "validation"), "--tfds_name=tiny_records:2.0.0: TFDS can't read it in"),
+        ("tiny_record", ("train", "validation"), "TFDS can't read it in --data_dir={folder}: Dataset tiny_record not"),
+        ("tiny records", ("train", "validation"), "--tfds_name=tiny records: TFDS can't read it"),
+        ("tiny_grey", ("train", "validation"), "tiny_grey: not prepared in {folder}/tiny_grey/1.0.0; prepare it"),
+    ],
+)
+def test_what_is_not_there_costs_one_line(tmp_path, name, splits, message):
+    folder = prepare(tmp_path)
+    with pytest.raises(UserError) as error:
+        load(folder, name, splits)
+    assert message.format(folder=folder) in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("builder", "name", "message"),
+    [
+        (TinyTexts, "tiny_texts", "must be a data set of images with one label, and has images none; labels none"),
+        (TinyNoUsualLabel, "tiny_no_usual_label", "and has images image; labels coarse, fine"),
+    ],
+)
+def test_other_data_sets_cost_one_line(tmp_path, builder, name, message):
+    with pytest.raises(UserError, match=f"--tfds_name={name}: .*{message}"):
+        load(prepare(tmp_path, builder=builder), name)
+
+
+def test_a_class_without_images(tmp_path):
+    folder = prepare(tmp_path)
+    with pytest.raises(UserError, match="'train.:1.' has no image of class '.'") as error:
+        load(folder, splits=("train[:1]", "validation"))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_damaged_files_cost_one_line(tmp_path, file_format):
+    folder = prepare(tmp_path, file_format)
+    for file in (tmp_path / "tiny_records" / "1.0.0").glob("*-train.*"):
+        file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(UserError, match="--tfds_name=tiny_records: .*1.0.0 can't be read .*; delete it and prepare"):
+        load(folder)
 
 
 def test_not_prepared(tmp_path):
     command = ["--dataset=i_naturalist2018", "--mode=describe", f"--data_dir={tmp_path}", f"--output={tmp_path}/x.png"]
     status, message = in_process.run(*command)
-    assert status == 1 and "--dataset=i_naturalist2018: not prepared in" in message and "\n" not in message
+    assert status == 1 and "i_naturalist2018: not prepared in" in message and "\n" not in message
     with pytest.raises(UserError, match="--skip_unreadable=True: has no meaning with --dataset=i_naturalist2018"):
         in_process.parse("--dataset=i_naturalist2018", "--skip_unreadable")

@@ -6,8 +6,10 @@ import re
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from bbn_tf.models import backbones
+from bbn_tf.errors import UserError
+from bbn_tf.models import backbones, grouped
 from bbn_tf.models.bbn import BRANCHES, build_bbn
 from bbn_tf.models.plain import build_plain
 from tests import numpy_resnet
@@ -16,20 +18,21 @@ LARGE = [name for name, row in backbones.BACKBONES.items() if row().large_images
 
 
 def test_names():
-    assert list(backbones.BACKBONES) == [f"resnet{depth}" for depth in (8, 14, 20, 32, 44, 56, 10, 18, 50, 101, 152)]
-    assert LARGE == ["resnet10", "resnet18", "resnet50", "resnet101", "resnet152"]
+    depths = (8, 14, 20, 32, 44, 56, 10, 18, 50, 101, 152)
+    assert list(backbones.BACKBONES) == [*(f"resnet{depth}" for depth in depths), "resnext50_32x4d"]
+    assert LARGE == ["resnet10", "resnet18", "resnet50", "resnet101", "resnet152", "resnext50_32x4d"]
     for name in LARGE:  # the stem, the convolutions of the blocks and the classifier
         family = backbones.BACKBONES[name]()
-        assert 2 + len(family.block) * sum(family.blocks_per_stage) == int(name.removeprefix("resnet"))
+        assert 2 + len(family.block) * sum(family.blocks_per_stage) == int(re.search(r"\d+", name)[0])
 
 
 # torchvision's numbers; ResNet-10, which it lacks, is ResNet-18 without each stage's second block, of two 3x3
 # convolutions and two BatchNorms: 2 (9 w^2 + 2 w) for w = 64, 128, 256, 512, together 6,270,720.
 PLAIN = {"resnet10": 11_689_512 - 6_270_720, "resnet18": 11_689_512, "resnet50": 25_557_032,
-         "resnet101": 44_549_160, "resnet152": 60_192_808}  # fmt: skip
+         "resnet101": 44_549_160, "resnet152": 60_192_808, "resnext50_32x4d": 25_028_904}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["resnet10", "resnet18", "resnet50"])
+@pytest.mark.parametrize("name", ["resnet10", "resnet18", "resnet50", "resnext50_32x4d"])
 def test_parameters_of_the_plain_network(name):
     assert parameters(build_plain(name, (64, 64, 3), 1000)) == PLAIN[name]
 
@@ -49,6 +52,8 @@ def test_parameters_of_the_deepest(name):
     [
         # 1x1, 3x3, 1x1 and their BatchNorms: 2048 x 512 + 9 x 512^2 + 512 x 2048 + 2 (512 + 512 + 2048)
         ("resnet50", 4_462_592, 2048),
+        # in 32 groups of 32 channels: 2048 x 1024 + 9 x 32 x 1024 + 1024 x 2048 + 2 (1024 + 1024 + 2048)
+        ("resnext50_32x4d", 4_497_408, 2048),
         # it begins the stage here: 9 x 256 x 512 + 9 x 512^2 + a shortcut of 256 x 512 + three BatchNorms of 512
         ("resnet10", 3_673_088, 512),
     ],
@@ -87,7 +92,14 @@ def state_dict(model, blocks):
 
 
 @pytest.mark.parametrize(
-    ("name", "size"), [("resnet10", (40, 57)), ("resnet18", (64, 33)), ("resnet50", (33, 33)), ("resnet10", (1, 2))]
+    ("name", "size"),
+    [
+        ("resnet10", (40, 57)),
+        ("resnet18", (64, 33)),
+        ("resnet50", (33, 33)),
+        ("resnet10", (1, 2)),
+        ("resnext50_32x4d", (33, 40)),
+    ],
 )
 def test_inference_is_the_definition(name, size):
     """Random weights and BatchNorm statistics; odd and even sizes, where padding only on one side would show."""
@@ -120,6 +132,28 @@ def test_initial_weights_are_torchvisions():
     for layer, fan_out in (("stem", 49 * 64), ("stage2_block1_shortcut", 128), ("stage3_block1_1", 9 * 256)):
         kernel = keras.ops.convert_to_numpy(trunk.get_layer(f"{layer}_conv").kernel)
         assert kernel.std() == pytest.approx((2 / fan_out) ** 0.5, rel=0.03)
+
+
+def test_initial_weights_of_grouped_convolutions():
+    """PyTorch's fan_out counts all output channels, not those of a group: 9 x 128."""
+    trunk = backbones.BACKBONES["resnext50_32x4d"]().trunk((32, 32, 3))
+    kernel = keras.ops.convert_to_numpy(trunk.get_layer("stage1_block1_2_conv").kernel)
+    assert kernel.shape == (3, 3, 4, 128) and kernel.std() == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.03)
+
+
+def test_grouped_convolutions_without_onednn_cost_one_line(monkeypatch):
+    """TensorFlow's own words on a CPU without oneDNN, from which a process can't switch back and forth."""
+    grouped.check_trainable("resnext50_32x4d")  # here there is oneDNN
+
+    def refuse(*args):
+        raise tf.errors.InvalidArgumentError(None, None, "Gradients for grouped convolutions are not supported on CPU")
+
+    monkeypatch.setattr(tf.GradientTape, "gradient", refuse)
+    with pytest.raises(
+        UserError, match="--backbone=resnext50_32x4d: TensorFlow can't train .* without oneDNN"
+    ) as error:
+        grouped.check_trainable("resnext50_32x4d")
+    assert "\n" not in str(error.value)
 
 
 def test_mixup_stands_before_the_network_and_behind_the_first_two_stages():

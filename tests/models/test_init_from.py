@@ -83,7 +83,9 @@ def torchvision(path, backbone, **changes):
     return state
 
 
-@pytest.mark.parametrize(("backbone", "arrays"), [("resnet10", (60, 74)), ("resnet50", (265, 320))])
+@pytest.mark.parametrize(
+    ("backbone", "arrays"), [("resnet10", (60, 74)), ("resnet50", (265, 320)), ("resnext50_32x4d", (265, 320))]
+)
 def test_torchvisions_features(backbone, arrays, tmp_path, capsys):
     """ResNet-50: 53 convolutions and their BatchNorms (ResNet-10: 12), five arrays each and a counter, and fc."""
     path = tmp_path / "weights.npz"

@@ -1,0 +1,81 @@
+"""The settings of data that lists name, and of TFDS's."""
+
+from bbn_tf.choices import Setting
+
+
+def _two_numbers(value, values):
+    return None if not value or (len(value) == 2 and min(value) >= 0) else "must be TRAIN,EVAL, two numbers of images"
+
+
+def _columns(value, values):
+    fits = not value or (len(value) in (2, 3) and all(value) and len(set(value)) == len(value))
+    return None if fits else "must be the names of two or three columns: PATH,LABEL or PATH,LABEL,GROUP"
+
+
+def _train_list(value, values):
+    return (
+        "--dataset=list: needs --train_list, the list of the images"
+        if values["dataset"] == "list" and not value
+        else None
+    )
+
+
+def _tfds_name(value, values):
+    needed = values["dataset"] == "tfds" and not value
+    return "--dataset=tfds: needs --tfds_name, NAME[/CONFIG][:VERSION] of TFDS" if needed else None
+
+
+def _two_splits(value, values):
+    return None if value is None or (len(value) == 2 and all(value)) else "must be TRAIN,EVAL, two splits of TFDS"
+
+
+LISTS = (
+    Setting(
+        "train_list",
+        None,
+        "List of the images to train on: lines of a path and a label, CSV (.csv) or the published code's JSON (.json).",
+        kind=str,
+        rule=_train_list,
+        path=True,
+    ),
+    Setting(
+        "eval_list", None, "List of the test set; without it a part of --train_list is held out.", kind=str, path=True
+    ),
+    Setting(
+        "validation_list",
+        None,
+        "List of images to choose settings by, with --evaluate_on=validation.",
+        kind=str,
+        path=True,
+    ),
+    Setting("class_names", None, "File with the name of a class in each line, in order.", kind=str, path=True),
+    Setting(
+        "list_columns",
+        (),
+        "Columns of a CSV: PATH,LABEL[,GROUP]; images of a group stay on one side (path,label if not given).",
+        kind=tuple[str, ...],
+        rule=_columns,
+    ),
+    Setting(
+        "expect_images",
+        (),
+        "TRAIN,EVAL: numbers of images that the lists must have, so that a wrong list is noticed.",
+        kind=tuple[int, ...],
+        rule=_two_numbers,
+    ),
+    Setting("allow_overlap", False, "Let two lists have an image or a group in common; by default that is refused."),
+)
+LIST_FILES = tuple(setting.name for setting in LISTS if setting.path)
+PLACES = ("data_dir", *LIST_FILES)  # what may move during a run, whose record has its images
+TFDS = (
+    Setting(
+        "tfds_name", None, "Name in TFDS, NAME[/CONFIG][:VERSION], of images with one label.", kind=str, rule=_tfds_name
+    ),
+    Setting(
+        "tfds_splits",
+        ("train", "test"),
+        "TRAIN,EVAL: TFDS's splits, or parts of them as train[:80%].",
+        kind=tuple[str, ...],
+        rule=_two_splits,
+    ),
+)

@@ -1,0 +1,99 @@
+"""Runs on data as people have them: from the command line, over a list and over TFDS, to evaluation and resume."""
+
+import json
+
+import pytest
+
+from bbn_tf.errors import UserError
+from tests import in_process
+from tests.data.test_image_lists import COUNTS, TEST, TRAIN
+from tests.data.test_tfds_records import TinyGrey, prepare
+from tests.image_files import write_tree
+
+TINY = (
+    "--backbone=resnet8",
+    "--epochs=1",
+    "--lr_milestones=",
+    "--warmup_epochs=0",
+    "--global_batch_size=12",
+    "--num_devices=1",
+    "--model=plain",
+    "--eval_every=0",
+)
+
+
+def test_a_list_from_the_first_look_to_the_evaluation(tmp_path, monkeypatch, capsys):
+    """Lists are found from the working directory when the run begins, and from anywhere afterwards."""
+    write_tree(tmp_path / "images", COUNTS)
+    (tmp_path / "lists").mkdir()
+    names, rows = list(COUNTS), [("path", "label"), *TRAIN]
+    (tmp_path / "lists" / "train.csv").write_text("".join(f"{path},{label}\n" for path, label in rows))
+    (tmp_path / "lists" / "test.txt").write_text("".join(f"{path} {label}\n" for path, label in TEST))
+    (tmp_path / "lists" / "names.txt").write_text("\n".join(names))
+    monkeypatch.chdir(tmp_path / "lists")
+    data = [
+        "--dataset=list",
+        "--train_list=train.csv",
+        "--eval_list=test.txt",
+        "--class_names=names.txt",
+        "--data_dir=../images",
+        "--image_size=16",
+        "--expect_images=33,3",
+    ]
+    assert in_process.run("--mode=describe", *data, f"--output={tmp_path}/look.png") == (0, "")
+    assert "33 training and 3 test images of 3 classes" in capsys.readouterr().out
+    run = f"--model_dir={tmp_path / 'run'}"
+    assert in_process.run(*data, *TINY, run) == (0, "")
+    figures = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert figures["class_names"] == names and figures["num_train"] == 33 and figures["num_eval"] == 3
+    assert f"--train_list={tmp_path}/lists/train.csv\n" in (tmp_path / "run" / "flags.txt").read_text()
+    assert in_process.run(*data, *TINY, run) == (0, "")
+    assert "already finished" in capsys.readouterr().out
+    monkeypatch.chdir(tmp_path)
+    assert in_process.run("--mode=evaluate", "--num_devices=1", run) == (0, "")
+    assert "note:" not in capsys.readouterr().out
+    (tmp_path / "lists").rename(tmp_path / "moved")
+    moved = [
+        f"--{flag}=moved/{name}"
+        for flag, name in (("train_list", "train.csv"), ("eval_list", "test.txt"), ("class_names", "names.txt"))
+    ]
+    assert in_process.run("--mode=evaluate", "--num_devices=1", run, *moved) == (0, "")
+    assert "note:" not in capsys.readouterr().out
+    status, message = in_process.run(*data, "--data_dir=images", *TINY, f"--model_dir={tmp_path / 'other'}")
+    assert status == 1 and f"--train_list={tmp_path}/train.csv: can't be read (No such file" in message
+    assert not (tmp_path / "other").exists()
+
+
+def test_tfds_by_name(tmp_path):
+    """19 x 19 / 5 of 20 images each, in memory, with a policy that only images in memory have."""
+    folder = prepare(tmp_path, "tfrecord", TinyGrey)
+    data = ["--dataset=tfds", "--tfds_name=tiny_grey", "--tfds_splits=train,validation", f"--data_dir={folder}"]
+    arguments = [*data, *TINY, "--imbalance_factor=5", "--augment=randaugment", f"--model_dir={tmp_path / 'run'}"]
+    assert in_process.run(*arguments) == (0, "")
+    figures = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert figures["class_counts"] == [20, 4] and figures["class_names"] == ["a", "b"]
+    status, message = in_process.run(
+        *data, *TINY, "--image_size=16", "--augment=randaugment", f"--model_dir={tmp_path}/x"
+    )
+    assert (
+        status == 1
+        and "--augment=randaugment: these images are decoded when drawn; must be one of basic, none" in message
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--dataset=list --data_dir=x", "--dataset=list: needs --train_list, the list of the images"),
+        ("--dataset=list --train_list=x", "--dataset=list: needs --data_dir, the folder of its images"),
+        ("--dataset=list --train_list=x --data_dir=x --list_columns=a", "--list_columns=a: must be the names of"),
+        ("--dataset=list --train_list=x --data_dir=x --expect_images=5", "--expect_images=5: must be TRAIN,EVAL"),
+        ("--dataset=folder --data_dir=x --train_list=x", "--train_list=x: has no meaning with"),
+        ("--dataset=tfds", "--dataset=tfds: needs --tfds_name, NAME[/CONFIG][:VERSION] of TFDS"),
+        ("--dataset=tfds --tfds_name=x --tfds_splits=a", "--tfds_splits=a: must be TRAIN,EVAL, two splits of TFDS"),
+    ],
+)
+def test_senseless_settings(arguments, message):
+    with pytest.raises(UserError) as error:
+        in_process.parse(*arguments.split())
+    assert str(error.value).startswith(message)
