@@ -18,7 +18,7 @@ from bbn_tf.choices import (
     within,
 )
 from bbn_tf.data.augmentations import AUGMENT
-from bbn_tf.data.datasets import DATASETS
+from bbn_tf.data.datasets import DATASETS, EVALUATE_ON, HELD_OUT
 from bbn_tf.models.backbones import BACKBONES
 from bbn_tf.modes.modes import MODES, outside_the_run
 from bbn_tf.run_names import run_name
@@ -88,15 +88,13 @@ class Config:
         None,
         "Folder of the run, by default saved_models/<name from the settings>; predict: or of an exported model.",
         rule=_of_report,
+        path=True,
     )
 
     dataset: str = _core(DATA, "digits_lt", "Data set.", table=DATASETS)
-    validation_fraction: float = _core(
-        DATA,
-        0.0,
-        "Part of the training images to hold out, class by class, and to evaluate on instead of the test set.",
-        rule=at_least(0, below=1),
-    )
+    validation_fraction: float = _core(DATA, 0.0, HELD_OUT.help, rule=HELD_OUT.rule)
+
+    evaluate_on: str | None = _core(DATA, None, EVALUATE_ON.help, names=EVALUATE_ON.names)
 
     model: str = _core(REPRESENTATION, "bbn", "bbn: two branches. plain: the same network with one.", table=MODELS)
     backbone: str = _core(
@@ -110,6 +108,7 @@ class Config:
         None,
         "Start from the trunk and the branches of an earlier run (folder or .keras file) or torchvision's (.npz).",
         rule=_init_from,
+        path=True,
     )
     loss: str = _core(CLASSIFIER, "ce", "Loss; BBN has ce alone.", table=LOSSES, rule=_linear_in_a_second_stage)
     class_weights: str = _core(
@@ -153,10 +152,7 @@ class Config:
     seed: int = _core(DATA, 0, "Of initial weights, draws and the validation split.", rule=is_seed)
     deterministic: bool = _core(CLASSIFIER, False, "Slower operations whose results do not depend on timing.")
     eval_every: int = _core(
-        CLASSIFIER,
-        10,
-        "Evaluate every so many epochs, and after the last; 0: after the last only.",
-        rule=at_least(0),
+        CLASSIFIER, 10, "Evaluate every so many epochs, and after the last; 0: after the last only.", rule=at_least(0)
     )
 
     def __init__(self, **given):
@@ -174,6 +170,7 @@ class Config:
         mode = SETTINGS.complete(given)
         own = [setting.name for setting in MODES[mode["mode"]].settings]
         values = {**run, "mode": mode["mode"], "model_dir": mode["model_dir"]}
+        values |= {name: given[name] for name in MODES[mode["mode"]].overrides or () if given.get(name) is not None}
         values |= {name: run[name] if name == "data_dir" and given.get(name) is None else mode[name] for name in own}
         self = cls.__new__(cls)
         self._become(values, {**recorded, **given})
@@ -181,6 +178,8 @@ class Config:
 
     def _become(self, values, given):
         values = {**values, "given": {name: value for name, value in given.items() if value is not None}}
+        if values["evaluate_on"] == ("validation" if values["validation_fraction"] else "test"):
+            values["evaluate_on"] = None  # as it is without it
         if values["from_run"] is not None:
             values["from_run"] = os.path.normpath(values["from_run"])
         if values["model_dir"] is None and not _of_report(None, values):

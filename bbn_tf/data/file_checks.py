@@ -28,6 +28,11 @@ def glance(paths):
     return _damaged(_in_parallel(_glance_at, paths, "checking files"))
 
 
+def decode(paths):
+    """Decodes every file in full: like `glance`, but sees what the decoder can."""
+    return _damaged(reason for _, reason in _in_parallel(_read_in_full, paths, "decoding files"))
+
+
 class Inspection:
     """Callable like `glance` that reads and decodes every file in full, and remembers what it saw.
 
@@ -73,8 +78,8 @@ def naming_damaged(paths):
         if not damaged:
             raise
         raise UserError(
-            f"{named(files, damaged)}: can't be decoded; replace what is damaged (--mode=describe lists it), then the "
-            "same command goes on after the last finished epoch"
+            f"{named(files, damaged)}: can't be decoded; put whole files in their place and train again with "
+            "--overwrite, or leave them out in a new run with --skip_unreadable (--mode=describe lists all)"
         ) from error
 
 

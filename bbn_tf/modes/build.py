@@ -6,7 +6,7 @@ import functools
 import keras
 import tensorflow as tf
 
-from bbn_tf import saving  # noqa: F401  (what a saved model is made of)
+from bbn_tf import saving, surroundings  # noqa: F401  (saving: what a saved model is made of)
 from bbn_tf.choices import imported
 from bbn_tf.data import datasets, input_pipeline
 from bbn_tf.errors import UserError
@@ -55,7 +55,7 @@ def strategy(config):
 
 def _refuse_on_other_backends(name, used):
     if used:
-        raise UserError(f"--{name}: only on the TensorFlow backend; here Keras runs on {keras.backend.backend()}")
+        raise UserError(f"--{name}: only on the TensorFlow backend; here {surroundings.backend()[1]}")
 
 
 @functools.cache  # a second strategy over the same devices would reuse the first one's keys of collective operations
@@ -75,6 +75,7 @@ def dataset(config, **options):
         data_dir=config.data_dir,
         validation_fraction=config.validation_fraction,
         seed=config.seed,
+        evaluate_on=config.evaluate_on,
         **{**config.own("dataset"), **options},
     )
 

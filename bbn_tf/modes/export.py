@@ -15,6 +15,7 @@ import tempfile
 import keras
 import tensorflow as tf
 
+from bbn_tf import surroundings
 from bbn_tf.data import crops, decoding, readers
 from bbn_tf.errors import UserError
 from bbn_tf.files import TEMPORARY, write_json, writing
@@ -114,11 +115,11 @@ def run(config):
 
 
 def require_tensorflow(mode):
-    backend = keras.backend.backend()
-    if backend != "tensorflow":
+    name, where = surroundings.backend()
+    if name != "tensorflow":
         raise UserError(
-            f"KERAS_BACKEND={backend}: --mode={mode} needs the TensorFlow backend, on which a model trained on any "
-            "backend loads; unset it"
+            f"{where}: --mode={mode} needs the TensorFlow backend, on which a model trained on any backend loads; set "
+            "KERAS_BACKEND=tensorflow"
         )
 
 

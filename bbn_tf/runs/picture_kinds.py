@@ -2,7 +2,7 @@
 
 from bbn_tf.choices import Choice, Table
 
-PICTURES, TABLES = "bbn_tf.runs.report_pictures:", "bbn_tf.runs.report:"
+PICTURES, TABLES = "bbn_tf.runs.report_pictures:", "bbn_tf.runs.report_tables:"
 GRID_ROW = "{} + {}"  # name of the row in a grid's cell, from the names across and down
 
 # Traits: `keys`, lists of names in the plan; `required`, the keys that it always needs; `needs`, the figure of

@@ -24,6 +24,7 @@ rows = ["BBN"]
 """
 
 import dataclasses
+import functools
 import pathlib
 import re
 import tomllib
@@ -88,12 +89,13 @@ class Plan:
     Args:
         path: path of the TOML file.
         folder: folder that holds all run folders.
+        located: function (flag, folder of the plan) -> flag, in which a relative path is replaced by one that exists.
 
     Raises:
         UserError: the file can't be read, or something in it has no meaning.
     """
 
-    def __init__(self, path, folder):
+    def __init__(self, path, folder, located=lambda flag, beside: flag):
         self.path, self.folder = path, pathlib.Path(folder)
         content = _read(path)
         self._typed("the file", content, FILE, required=("columns", "rows"))
@@ -101,6 +103,7 @@ class Plan:
         self.seeds, self.flags = content.get("seeds", [0]), content.get("flags", [])
         self.columns, self.rows, self.pictures = content["columns"], content["rows"], content.get("pictures", [])
         self._check()
+        self.located = functools.partial(located, beside=pathlib.Path(path).parent)
 
     def runs(self):
         """list of `PlannedRun`; a run comes after the run that it starts from."""
@@ -113,7 +116,8 @@ class Plan:
         definition, start, last = self.rows[row], None, self.flags
         if "from" in definition:
             start, last = self._place(definition["from"], definition.get("from_column", column), seed), []
-        arguments = (*self.columns[column], *definition["flags"], *last, f"--seed={seed}")
+        flags = [*self.columns[column], *definition["flags"], *last]
+        arguments = (*map(self.located, flags), f"--seed={seed}")
         return PlannedRun(row, column, seed, self._place(row, column, seed), arguments, start)
 
     def columns_of(self, row):
@@ -223,8 +227,9 @@ class FoundRuns:
         place = str(folder.relative_to(self.folder) if folder != self.folder else folder.name)
         row = re.sub(r"[_/]?seed\d+(?=[_/]|$)", "", place) or place
         column = f"{settings.get('dataset')}, IF {settings.get('imbalance_factor')}"
-        if float(settings.get("validation_fraction", 0)):
-            column += ", held-out training images"
+        fraction = float(settings.get("validation_fraction", 0))
+        if settings.get("evaluate_on", "validation" if fraction else "test") == "validation":
+            column += ", held-out training images" if fraction else ", validation images"
         return PlannedRun(row, column, settings.get("seed"), folder, (), None)
 
 

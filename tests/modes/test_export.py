@@ -6,7 +6,6 @@ import subprocess
 import sys
 import types
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -407,7 +406,7 @@ def test_a_model_trained_on_jax_is_exported_on_tensorflow(copied_run):
 
 
 def test_the_jax_backend_is_refused(copied_run, monkeypatch):
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
     monkeypatch.setattr(build, "load_model", refuse_to_load)
     with pytest.raises(UserError, match="KERAS_BACKEND=jax: --mode=export needs the TensorFlow backend"):
         export.run(copied_run)

@@ -75,7 +75,7 @@ def test_every_file_gets_its_row_in_order(make, folder, capsys):
         assert names == [str(i) for i in order]
         np.testing.assert_allclose(np.array(values, float), probabilities[order], atol=2e-6)
         assert row["error"] == ""
-    assert capsys.readouterr().out == f"{config.output}: 3 images classified\n"
+    assert capsys.readouterr().out == f"note: 1 file left out: 1 .txt\n{config.output}: 3 images classified\n"
 
 
 def test_a_run_and_its_export_answer_alike(make, exported, tmp_path):
@@ -143,6 +143,19 @@ def test_the_program_ends_with_status_1_and_one_line(exported, folder, tmp_path)
     assert process.returncode == 1 and "Traceback" not in process.stderr
     assert process.stderr.splitlines()[-1].startswith(f"error: --images={folder}: 1 of 4 files can't be read")
     assert len(output.read_text().splitlines()) == 5
+
+
+def test_the_same_files_are_images_as_in_a_training(tmp_path, capsys):
+    """Endings, hidden files, what systems and runs leave, links: as `data.listing` has it for all modes."""
+    for name in ("a.jfif", "b.JPE", "in/c.gif", "._a.jfif", "@eaDir/d.jpg", "__MACOSX/e.jpg", "f.tif", "Thumbs.db"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    RunFolder(tmp_path / "run").prepare({"epochs": "1"}, overwrite=False)
+    (tmp_path / "run" / "g.png").write_text("")
+    found = predict.image_files(tmp_path)
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["a.jfif", "b.JPE", "in/c.gif"]
+    said = capsys.readouterr().out
+    assert "note: 1 file left out: 1 .tif\n" in said and f"{tmp_path / 'run'}\n" in said
 
 
 def test_a_file_that_vanishes_is_a_row_too(tmp_path):
