@@ -24,7 +24,7 @@ def run(config):
 
 
 def read_plan(config):
-    """The `Plan` of --plan, whose relative paths are looked for as `flag_files.located` says."""
+    """Reads the `Plan` of --plan; `flag_files.located` finds the files that its relative paths name."""
     located = functools.partial(flag_files.located, paths=flags.INPUTS)
     return Plan(config.plan, config.model_dir, located)
 

@@ -89,7 +89,7 @@ class Plan:
     Args:
         path: path of the TOML file.
         folder: folder that holds all run folders.
-        located: function of a flag's text and the plan's folder -> the text with a path that exists.
+        located: function (flag, folder of the plan) -> flag, in which a relative path is replaced by one that exists.
 
     Raises:
         UserError: the file can't be read, or something in it has no meaning.
