@@ -2,5 +2,4 @@
 
 
 class UserError(Exception):
-    """Something the user can put right; the message names the flag or file, what was received and
-    what would be right."""
+    """A mistake that the user can correct; the message names the flag or file, the received and a right value."""

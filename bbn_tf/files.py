@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and the system's reasons why not."""
+"""Atomic writing of files, and clear messages when a file can't be written."""
 
 import contextlib
 import json
@@ -9,18 +9,18 @@ import zipfile
 
 from bbn_tf.errors import UserError
 
-TEMPORARY = ".tmp-"  # how names of files begin that were not finished, by a killed process for one
+TEMPORARY = ".tmp-"  # prefix of unfinished files; a killed process leaves them behind
 
 
 @contextlib.contextmanager
 def atomic_path(path):
-    """Yields a temporary path beside `path` that replaces it at once when the block ends well.
+    """Yields a temporary path beside `path`; when the block ends without an error, it replaces `path` atomically.
 
     Raises:
-        UserError: the disk is full, the folder unwritable or gone; what stood at `path` still stands there.
+        UserError: the disk is full, or the folder is missing or not writable; the old file at `path` is kept.
     """
     path = pathlib.Path(path)
-    temporary = path.with_name(f"{TEMPORARY}{path.name}")  # keeps the ending, by which Keras chooses the format
+    temporary = path.with_name(f"{TEMPORARY}{path.name}")  # keeps the suffix, from which Keras derives the format
     try:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def atomic_path(path):
 
 
 def _sync_folder(folder):
-    """Brings a new name of a file to the disk, as fsync of the file does its content."""
+    """Writes the folder's list of names to the disk; fsync on a file writes only its content."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -44,7 +44,7 @@ def _sync_folder(folder):
 
 
 def check_whole(path):
-    """Raises zipfile.BadZipFile if a `.keras` or `.npz` file is damaged: both are zips, with checksums."""
+    """Raises zipfile.BadZipFile if a `.keras` or `.npz` file is damaged; both are zip files with checksums."""
     with zipfile.ZipFile(path) as archive:
         if (part := archive.testzip()) is not None:
             raise zipfile.BadZipFile(part)
@@ -52,7 +52,7 @@ def check_whole(path):
 
 @contextlib.contextmanager
 def writing(path):
-    """Turns the system's reason why `path` can't be written (a full disk, a folder gone) into a UserError."""
+    """Turns an OSError in the block (a full disk, a missing folder) into a UserError that names `path`."""
     try:
         yield
     except OSError as error:
@@ -60,17 +60,18 @@ def writing(path):
 
 
 def write_json(path, content):
+    """Writes `content` as indented JSON, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def check_output(path, overwrite):
-    """Raises UserError if the path of --output can't be written, or is there and may not be replaced."""
+    """Raises UserError if --output can't be written, or if it exists and must not be replaced."""
     path = pathlib.Path(path)
     if path.is_dir():
         raise UserError(f"--output={path}: is a folder; must be a file to write")
     if path.exists() and not overwrite:
-        raise UserError(f"--output={path}: already there; name another file, or replace it with --overwrite")
+        raise UserError(f"--output={path}: already exists; name another file, or replace it with --overwrite")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path.parent).close()

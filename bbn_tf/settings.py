@@ -1,4 +1,4 @@
-"""All settings there are, those of chosen rows included: which have a meaning, their defaults, their checks."""
+"""All settings, also those that a table's rows own: which of them have a meaning, their defaults and checks."""
 
 import collections
 import dataclasses
@@ -9,17 +9,19 @@ from bbn_tf.errors import UserError
 
 
 class Settings(dict):
-    """dict name -> `Setting`: some settings, and of all tables that they name every row's own, with owners' parts.
+    """dict name -> `Setting`: the core settings, and all settings that the rows of their tables own.
+
+    A setting without a `part` gets the part of its owner.
 
     Args:
-        core: `Setting`s that always have a meaning, in the order in which they are completed.
+        core: `Setting`s that always have a meaning; `complete` handles them in this order.
     """
 
     def __init__(self, core):
         super().__init__()
         self.core = tuple(core)
-        self.owners = {}  # name -> list of (flag, choice) that own the setting
-        self.defaults = {}  # name -> list of its owners' defaults
+        self.owners = {}  # name -> list of the (flag, choice) that own the setting
+        self.defaults = {}  # name -> list of all defaults that core and owners give it
         for setting in self.core:
             self._add(setting)
 
@@ -34,19 +36,23 @@ class Settings(dict):
                     self._add(dataclasses.replace(own, part=own.part or setting.part))
 
     def complete(self, given, recorded=False):
-        """dict name -> value of all settings: given, fixed by a choice, default, or None where it has no meaning.
+        """Gives every setting a value: fixed by a choice, given, its default, or None if it has no meaning.
 
         Args:
-            given: dict name -> value, None for what is not given.
-            recorded: whether an older version may have written it: what has no meaning is then accepted at its
-                default.
+            given: dict name -> value; None for a setting that is not given.
+            recorded: whether an older version may have written `given`; then a setting without a meaning is accepted at
+                its default.
+
+        Returns:
+            dict name -> value.
 
         Raises:
-            UserError: something is given that has no meaning.
+            UserError: a given setting has no meaning with the choices, or a choice fixes another value.
+            TypeError: a name is unknown.
         """
         given = {name: value for name, value in given.items() if value is not None}
         if unknown := sorted(set(given) - set(self)):
-            raise TypeError(f"{unknown[0]!r} is no setting")
+            raise TypeError(f"{unknown[0]!r} is not a setting")
         values, fixed, queue = {}, {}, collections.deque(self.core)
         while queue:
             setting = queue.popleft()
@@ -69,7 +75,7 @@ class Settings(dict):
         return os.path.abspath(value) if value is not None and of_data else value
 
     def no_meaning(self, name, values):
-        """Text: with which choice in `values` a setting has no meaning, and with which it has."""
+        """Text for a message: the choice in `values` that does not use the setting, and the choices that use it."""
         flag = self.owners[name][0][0]
         if flag not in values:
             return self.no_meaning(flag, values)
@@ -82,7 +88,7 @@ class Settings(dict):
         return f"only with --{flag}={', '.join(free)}"
 
     def check(self, values):
-        """Raises UserError for the first value that is not what its setting must be."""
+        """Raises UserError for the first value that breaks the rule of its setting."""
         for name, setting in self.items():
             rule = setting.violation(values)
             if rule:

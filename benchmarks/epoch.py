@@ -27,18 +27,22 @@ START = time.perf_counter()
 
 import argparse  # noqa: E402
 import json  # noqa: E402
-import os  # noqa: E402
-import pathlib  # noqa: E402
 import statistics  # noqa: E402
 import subprocess  # noqa: E402
 import sys  # noqa: E402
 import tempfile  # noqa: E402
 
-from reversed_stream import BATCH, per_second  # noqa: E402
+import published_epoch  # noqa: E402
+from common import (  # noqa: E402
+    BATCH,
+    WITHOUT_PUBLISHED,
+    add_published,
+    check_published,
+    per_second,
+    random_images,
+)
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 FACTOR, EPOCHS_OF_A_RUN, EVALUATIONS_OF_A_RUN = 50, 200, 20
-SECONDS = 5  # of input alone
 PUBLISHED = "published"
 VARIANTS = {  # name -> (settings, options of compile)
     "plain": ({}, {}),
@@ -55,27 +59,20 @@ def arguments():
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--backbone", default="resnet32", help="of ours; the published one is always resnet32")
     parser.add_argument("--shrink", type=int, default=1, help="divides the number of images")
-    parser.add_argument("--published", help="clone of the authors' code")
-    parser.add_argument("--torch_python", help="Python with PyTorch and torchvision")
+    parser.add_argument("--seconds", type=float, default=5, help="of input alone")
+    add_published(parser)
     parser.add_argument("--contender", choices=[*VARIANTS, PUBLISHED], help="what this process is; for itself")
     options = parser.parse_args()
     unknown = set(filter(None, options.variants.split(","))) - set(VARIANTS)
-    if (
-        unknown
-        or options.epochs < 4
-        or not 1 <= options.shrink <= 50
-        or bool(options.published) != bool(options.torch_python)
-    ):
-        parser.error(
-            f"--variants are some of {','.join(VARIANTS)}; --epochs at least 4; --shrink 1 to 50; --published and "
-            "--torch_python come together"
-        )
+    if unknown or options.epochs < 4 or not 1 <= options.shrink <= 50:
+        parser.error(f"--variants are some of {','.join(VARIANTS)}; --epochs at least 4; --shrink 1 to 50")
+    if not options.contender:
+        check_published(parser, options)
     return options
 
 
 def ours(options):
     """dict: the seconds listed above."""
-    sys.path.insert(0, str(ROOT))
     from bbn_tf.config import Config
     from bbn_tf.modes import build
     from bbn_tf.runs.folder import RunFolder
@@ -84,12 +81,20 @@ def ours(options):
     settings, compile_options = VARIANTS[options.contender]
     with tempfile.TemporaryDirectory() as folder:
         config = Config(
-            dataset="cifar10_lt", model="bbn", backbone=options.backbone, epochs=options.epochs, eval_every=2,
-            lr_milestones=(), warmup_epochs=0, model_dir=folder, **settings,
-        )  # fmt: skip
+            dataset="cifar10_lt",
+            backbone=options.backbone,
+            epochs=options.epochs,
+            eval_every=2,
+            lr_milestones=(),
+            warmup_epochs=0,
+            model_dir=folder,
+            **settings,
+        )
         dataset = random_images(FACTOR, options.shrink)
         steps = len(dataset.train_labels) // BATCH
         steps -= steps % compile_options.get("steps_per_execution", 1)  # Keras would run over the epoch's end
+        if not steps:
+            sys.exit(f"--shrink={options.shrink}: leaves too few images for one call of {options.contender}")
         run = RunFolder(folder)
         run.prepare(config.settings(), overwrite=True)
         with build.strategy(config).scope():
@@ -102,14 +107,23 @@ def ours(options):
         model.fit(build.batches(config, dataset, 0), epochs=options.epochs, callbacks=clock.callbacks, **shown)
         alone = watch([])
         model.fit(one_batch(config, dataset), epochs=3, callbacks=alone.callbacks, **shown)
+        lasted = [end - begin for begin, end in zip(clock.begun, clock.ended, strict=True)]
         return {
             "steps": steps,
             "start": clock.begun[0] - START,
-            **durations([end - begin for begin, end in zip(clock.begun, clock.ended, strict=True)], clock.stepping),
+            **durations(lasted, clock.stepping),
             "step": statistics.median(alone.stepping[1:]),
-            "input": steps * BATCH / per_second(endless(config, dataset), SECONDS),
+            "input": steps * BATCH / per_second(endless(config, dataset), BATCH, options.seconds),
             "rest": {name: statistics.median(values[3::2]) for name, values in clock.rest.items()},
         }
+
+
+def published(options):
+    """dict: as `ours`, without the last three."""
+    steps, begin, lasted, stepping = published_epoch.train(
+        options.published, options.epochs, EPOCHS_OF_A_RUN, options.shrink
+    )
+    return {"steps": steps, "start": begin - START, **durations(lasted, stepping)}
 
 
 def durations(epochs, stepping):
@@ -121,21 +135,6 @@ def durations(epochs, stepping):
         "evaluated": statistics.median(epochs[3::2]),
         "stepping": statistics.median(stepping[2:]),
     }
-
-
-def random_images(imbalance_factor, shrink=1):
-    """`ImageDataset` of random pixels, long-tailed CIFAR-10's in number and size but for `shrink`."""
-    import numpy as np
-
-    from bbn_tf.data import long_tail
-    from bbn_tf.data.image_dataset import ImageDataset
-    from bbn_tf.data.small_sets import CIFAR_MEAN, CIFAR_STD
-
-    rng = np.random.default_rng(0)
-    labels = np.repeat(np.arange(10), long_tail.class_counts(5000 // shrink, 10, imbalance_factor))
-    train, test = (rng.integers(0, 256, (n, 32, 32, 3), np.uint8) for n in (len(labels), 10_000 // shrink))
-    names = tuple(str(label) for label in range(10))
-    return ImageDataset(train, labels, test, np.arange(len(test)) % 10, names, CIFAR_MEAN, CIFAR_STD)
 
 
 def watch(callbacks):
@@ -190,75 +189,6 @@ def one_batch(config, dataset):
     return tf.data.Dataset.from_tensors(first).cache().repeat().prefetch(2)
 
 
-def published(options):
-    """dict: as `ours`, without the last three."""
-    sys.path[:0] = [os.path.join(options.published, part) for part in ("main", "lib")]
-    import importlib.util
-    import logging
-
-    import numpy as np
-    import torch
-    import torchvision
-
-    rng = np.random.default_rng(0)
-
-    class RandomCifar(torchvision.datasets.VisionDataset):  # in place of CIFAR-10, which it would download
-        def __init__(self, root, train, transform, target_transform, download):
-            super().__init__(root, transform=transform, target_transform=target_transform)
-            count = (50_000 if train else 10_000) // options.shrink
-            self.data = rng.integers(0, 256, (count, 32, 32, 3), np.uint8)
-            self.targets = (np.arange(count) % 10).tolist()
-
-        def __len__(self):
-            return len(self.data)
-
-    torchvision.datasets.CIFAR10 = RandomCifar
-    spec = importlib.util.spec_from_file_location(
-        "imbalance_cifar", os.path.join(options.published, "lib/dataset/imbalance_cifar.py")
-    )
-    data = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(data)
-    from config import cfg
-    from core.combiner import Combiner
-    from core.function import train_model, valid_model
-    from loss import CrossEntropy
-    from utils.utils import get_category_list, get_model, get_optimizer, get_scheduler
-
-    cores = len(os.sched_getaffinity(0))
-    cfg.merge_from_file(os.path.join(options.published, "configs", "cifar10.yaml"))
-    cfg.merge_from_list(["CPU_MODE", not torch.cuda.is_available(), "TRAIN.NUM_WORKERS", min(16, cores),
-                         "TEST.NUM_WORKERS", min(8, cores)])  # fmt: skip
-    torch.backends.cudnn.benchmark = True
-    logger = logging.getLogger("published")
-    device = torch.device("cpu" if cfg.CPU_MODE else "cuda")
-    train_set, valid_set = (data.IMBALANCECIFAR10(mode, cfg) for mode in ("train", "valid"))
-    num_class_list, _ = get_category_list(train_set.get_annotations(), 10, cfg)
-    criterion = CrossEntropy(
-        para_dict={"num_classes": 10, "num_class_list": num_class_list, "cfg": cfg, "device": device}
-    )
-    model = get_model(cfg, 10, device, logger)
-    combiner, optimizer = Combiner(cfg, device), get_optimizer(cfg, model)
-    scheduler = get_scheduler(cfg, optimizer)
-    loaders = [
-        torch.utils.data.DataLoader(
-            part, batch_size=sizes.BATCH_SIZE, shuffle=part is train_set, num_workers=sizes.NUM_WORKERS,
-            pin_memory=cfg.PIN_MEMORY, drop_last=part is train_set,
-        )
-        for part, sizes in ((train_set, cfg.TRAIN), (valid_set, cfg.TEST))
-    ]  # fmt: skip
-    epochs, stepping = [], []
-    begin = time.perf_counter()
-    for epoch in range(1, options.epochs + 1):
-        started = time.perf_counter()
-        scheduler.step()
-        train_model(loaders[0], model, epoch, EPOCHS_OF_A_RUN, optimizer, combiner, criterion, cfg, logger)
-        stepping.append(time.perf_counter() - started)
-        if epoch % 2 == 0:
-            valid_model(loaders[1], epoch, model, cfg, criterion, logger, device)
-        epochs.append(time.perf_counter() - started)
-    return {"steps": len(loaders[0]), "start": begin - START, **durations(epochs, stepping)}
-
-
 def in_a_process(name, options):
     python = options.torch_python if name == PUBLISHED else sys.executable
     kept = {k: v for k, v in vars(options).items() if k != "contender" and v is not None}
@@ -301,8 +231,11 @@ def show(name, figures):
 
 def main():
     options = arguments()
+    if options.contender == PUBLISHED:
+        print(json.dumps(published(options)))
+        return
     if options.contender:
-        print(json.dumps((published if options.contender == PUBLISHED else ours)(options)))
+        print(json.dumps(ours(options)))
         return
     names = [*filter(None, options.variants.split(",")), *([PUBLISHED] if options.published else [])]
     found = {name: figures for name in names if (figures := in_a_process(name, options))}
@@ -313,6 +246,8 @@ def main():
                 f"{name} beside published: {theirs['stepping'] / mine['stepping']:.2f} times the steps a second, "
                 f"{whole_run(theirs) / whole_run(mine):.2f} times as fast over {EPOCHS_OF_A_RUN} epochs"
             )
+    if not options.published:
+        print(WITHOUT_PUBLISHED)
     if len(found) < len(names):
         sys.exit(1)
 

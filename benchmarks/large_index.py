@@ -10,6 +10,7 @@ core from JPEG to batch and in the check before a training beside the bare decod
 and images; and what reading a list of 500,000 lines takes.
 """
 
+import argparse
 import json
 import os
 import pathlib
@@ -18,33 +19,60 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+from common import BATCH, per_second
 
-SIZES = ((1_018, 54_689), (2_036, 109_378), (4_071, 218_757), (8_142, 437_513))  # classes, training images
-FILES = 300
-LINES = 500_000  # of a list
-BATCH = 128
-SECONDS = 8
-CHECKED = 2_000  # files
+CLASSES, IMAGES = 8_142, 437_513  # of iNaturalist 2018, to train on
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", help="where the stand-in is written; default: a temporary folder")
+    parser.add_argument(
+        "--parts", type=int, nargs="+", default=[8, 4, 2, 1], help="what classes and images are divided by"
+    )
+    parser.add_argument("--files", type=int, default=300, help="JPEGs that the images share")
+    parser.add_argument("--lines", type=int, default=500_000, help="of the list")
+    parser.add_argument("--checked", type=int, default=2_000, help="files that are decoded as before a training")
+    parser.add_argument("--lines", type=int, default=500_000, help="of a list")
+    parser.add_argument("--batch_size", type=int, default=BATCH)
+    parser.add_argument("--seconds", type=float, default=8, help="of each measurement of a rate")
+    parser.add_argument("--measure", choices=MEASUREMENTS, help="what this process does; for the script itself")
+    return parser.parse_args()
 
 
 def main():
+    options = arguments()
+    if options.measure:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before TensorFlow makes its threads
+        print(json.dumps(MEASUREMENTS[options.measure](pathlib.Path(options.folder), options)))
+        return
     with tempfile.TemporaryDirectory() as temporary:
-        folder = pathlib.Path(sys.argv[1] if sys.argv[1:] else temporary)
-        for number, (classes, images) in enumerate(SIZES):
-            write(folder / str(number), classes, images)
-        columns = [in_a_process("index", folder / str(number)) for number in range(len(SIZES))]
-        rows = {"classes": [c for c, _ in SIZES], "training images": [n for _, n in SIZES]}
-        rows |= {name: [column[name] for column in columns] for name in columns[0]}
-        for name, values in rows.items():
-            shown = (f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" for value in values)
-            print(f"{name:<40}" + "".join(f"{text:>12}" for text in shown))
-        print(f"a list of {LINES:,} lines:")
-        for name, value in in_a_process("listing", folder).items():
-            print(f"{name:<60}{value:>8,.2f}")
-        print("images a second on one core:")
-        for name, rate in in_a_process("decoding", folder / str(len(SIZES) - 1)).items():
-            print(f"{name:<60}{rate:>8,.0f}")
+        report(pathlib.Path(options.folder or temporary), options)
+
+
+def report(folder, options):
+    sizes = [(divided(CLASSES, part), divided(IMAGES, part)) for part in options.parts]
+    for number, (classes, images) in enumerate(sizes):
+        write(folder / str(number), classes, images, options.files)
+    columns = [in_a_process("index", folder / str(number), options) for number in range(len(sizes))]
+    rows = {"classes": [c for c, _ in sizes], "training images": [n for _, n in sizes]}
+    rows |= {name: [column[name] for column in columns] for name in columns[0]}
+    for name, values in rows.items():
+        shown = (f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" for value in values)
+        print(f"{name:<40}" + "".join(f"{text:>12}" for text in shown))
+    print(f"a list of {options.lines:,} lines:")
+    for name, value in in_a_process("listing", folder, options).items():
+        print(f"{name:<60}{value:>8,.2f}")
+    print(f"a list of {options.lines:,} lines:")
+    for name, value in in_a_process("listing", folder, options).items():
+        print(f"{name:<60}{value:>8,.2f}")
+    print("images a second on one core:")
+    for name, rate in in_a_process("decoding", folder / str(len(sizes) - 1), options).items():
+        print(f"{name:<60}{rate:>8,.0f}")
+
+
+def divided(count, part):
+    return int(count / part + 0.5)  # a half is rounded up, whole numbers as in the README's table
 
 
 def class_counts(classes, images):
@@ -73,11 +101,11 @@ def class_counts(classes, images):
     return result
 
 
-def write(folder, classes, images):
-    """The stand-in's JSON files, and the JPEGs that they name again and again by links."""
+def write(folder, classes, images, files):
+    """The stand-in's JSON files, and the JPEGs that they name again and again."""
     import numpy as np
 
-    jpegs(folder / "train_val2018")
+    write_jpegs(folder, files)
     counts = class_counts(classes, images)
     ranks = ("supercategory", "kingdom", "phylum", "class", "order", "family", "genus")
     categories = [{"id": i, "name": str(i), **dict.fromkeys(ranks, "Plantae")} for i in range(classes)]
@@ -85,45 +113,58 @@ def write(folder, classes, images):
         labels = np.repeat(np.arange(classes), per_class)
         content = {
             "info": {"year": 2018},
-            "images": [{"id": i, "width": 800, "height": 600, "file_name": file_name(i), "license": 0,
-                        "rights_holder": "somebody with a name"} for i in range(len(labels))],
+            "images": [image(i, files) for i in range(len(labels))],
             "categories": categories,
             "annotations": [{"id": i, "image_id": i, "category_id": int(c)} for i, c in enumerate(labels)],
             "licenses": [],
-        }  # fmt: skip
+        }
         (folder / f"{part}2018.json").write_text(json.dumps(content))
 
 
-def file_name(i):
+def image(i, files):
+    """An image's entry in the JSON file."""
+    name = file_name(i % files)
+    return {
+        "id": i,
+        "width": 800,
+        "height": 600,
+        "file_name": name,
+        "license": 0,
+        "rights_holder": "somebody with a name",
+    }
+
+
+def file_name(number):
     """As long as iNaturalist's, where a name has 32 hexadecimal digits."""
-    return f"train_val2018/Plantae/{i % FILES:032x}.jpg"
+    return f"train_val2018/Plantae/{number:032x}.jpg"
 
 
-def jpegs(folder):
+def write_jpegs(folder, files):
     import numpy as np
     from PIL import Image
 
-    (folder / "Plantae").mkdir(parents=True)
+    (folder / "train_val2018" / "Plantae").mkdir(parents=True)
     rng = np.random.default_rng(0)
-    for i in range(FILES):
+    for i in range(files):
         coarse = Image.fromarray(rng.integers(0, 256, (30, 40, 3), np.uint8)).resize((800, 600), Image.BICUBIC)
         noisy = np.asarray(coarse) + rng.normal(0, 6, (600, 800, 3))
-        Image.fromarray(np.uint8(noisy.clip(0, 255))).save(folder.parent / file_name(i), quality=88)
+        Image.fromarray(np.uint8(noisy.clip(0, 255))).save(folder / file_name(i), quality=88)
 
 
-def in_a_process(name, folder):
+def in_a_process(name, folder, options):
     """What `MEASUREMENTS[name]` returns, in a process of its own on one core."""
-    command = [sys.executable, __file__, name, str(folder)]
+    command = [sys.executable, __file__, str(folder), f"--measure={name}", f"--batch_size={options.batch_size}"]
+    command += [f"--seconds={options.seconds}", f"--lines={options.lines}", f"--checked={options.checked}"]
     return json.loads(subprocess.check_output(command, text=True).splitlines()[-1])
 
 
-def index(folder):
+def index(folder, options):
     """Time and memory of the index, the file check and the first batch; draws a second."""
     import resource
 
     import tensorflow as tf
 
-    from bbn_tf.data import datasets, file_checks, input_pipeline, samplers
+    from bbn_tf.data import file_checks, input_pipeline, samplers
 
     tf.random.uniform([])
 
@@ -137,22 +178,18 @@ def index(folder):
         return result, time.perf_counter() - start
 
     before = megabytes()
-    load = {"name": "inaturalist2018", "data_dir": str(folder), "image_size": 224}
-    dataset, reading = timed(lambda: datasets.load(**load, find_damage=lambda paths: {}))
+    dataset, reading = timed(lambda: stand_in(folder))
     after = megabytes()
     arrays = (dataset.files(), dataset.train_labels, dataset.eval_labels)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     _, checking = timed(lambda: file_checks.glance(dataset.files()))
-    batches = input_pipeline.training_batches(
-        dataset, BATCH, sampler="reversed", paired=True, augment="basic", seed=0, initial_epoch=0, epochs=1
-    )
+    batches = both_streams(dataset, "basic", options)
     _, first = timed(lambda: next(iter(batches)))
     recording = record_cost(dataset, folder / "run", timed)
     counts = dataset.class_counts
     acceptance = samplers.acceptance_probs(counts, samplers.reversed_(counts))
-    drawn = input_pipeline.resampled_indices(
-        dataset.train_labels, samplers.reversed_(counts), BATCH, seed=0, epoch=0
-    )  # fmt: skip
+    size = options.batch_size
+    drawn = input_pipeline.resampled_indices(dataset.train_labels, samplers.reversed_(counts), size, seed=0, epoch=0)
     return {
         "reading both JSON files, s": reading,
         "checking all files at a glance, s": checking,
@@ -163,7 +200,7 @@ def index(folder):
         "process with the index, MB": after,
         "its peak while reading JSON, MB": peak,
         "candidates for one reversed draw": 1 / float((acceptance * counts).sum() / counts.sum()),
-        "reversed draws a second": per_second(drawn, BATCH),
+        "reversed draws a second": per_second(drawn, size, options.seconds),
     }
 
 
@@ -191,7 +228,7 @@ def unlike(name):
     return f"{start}/{os.urandom(16).hex()}.jpg"
 
 
-def listing(folder):
+def listing(folder, options):
     """Time and memory of a text list of 1,000 classes, from its lines to the two parts of a split."""
     import resource
 
@@ -202,7 +239,7 @@ def listing(folder):
 
     file = folder / "list.txt"
     with open(file, "w") as lines:
-        lines.writelines(f"train/n{i % 1000:08}/n{i % 1000:08}_{i}.JPEG {i % 1000}\n" for i in range(LINES))
+        lines.writelines(f"train/n{i % 1000:08}/n{i % 1000:08}_{i}.JPEG {i % 1000}\n" for i in range(options.lines))
     before, start = megabytes(), time.process_time()
     _, images = listed_images.read({"train_list": str(file)}, str(folder))
     listed_images.refuse_repeated(images, allow_overlap=False)
@@ -219,55 +256,89 @@ def listing(folder):
     }
 
 
-def decoding(folder):
+def listing(folder, options):
+    """Time and memory of a text list of 1,000 classes, from its lines to the two parts of a split."""
+    import resource
+
+    from bbn_tf.data import image_lists, listed_images, split
+
+    def megabytes():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+    file = folder / "list.txt"
+    with open(file, "w") as lines:
+        lines.writelines(f"train/n{i % 1000:08}/n{i % 1000:08}_{i}.JPEG {i % 1000}\n" for i in range(options.lines))
+    before, start = megabytes(), time.process_time()
+    _, images = listed_images.read({"train_list": str(file)}, str(folder))
+    listed_images.refuse_repeated(images, allow_overlap=False)
+    reading = time.process_time() - start
+    files = image_lists.files_of(images, slice(None), str(folder))
+    start = time.process_time()
+    split.held_out(files.names(), files.labels, 0.2, "test", 0)
+    kept = (images.paths, images.labels, images.places)
+    return {
+        "reading it and looking for duplicates, s of the processor": reading,
+        "splitting it, s of the processor": time.process_time() - start,
+        "paths, labels and lines, MB": sum(array.nbytes for array in kept) / 1e6,
+        "peak of the process over what it was before, MB": megabytes() - before,
+    }
+
+
+def decoding(folder, options):
     """Images a second: the decoder alone, and from JPEG to batch with every input style."""
     import tensorflow as tf
 
-    from bbn_tf.data import datasets, file_checks, input_pipeline
+    from bbn_tf.data import file_checks
+
+    def decoder_alone():
+        return calls_per_second(lambda content: tf.io.decode_jpeg(content, channels=3), contents, options.seconds)
 
     contents = [path.read_bytes() for path in sorted((folder / "train_val2018" / "Plantae").iterdir())]
-    dataset = datasets.load(
-        "inaturalist2018", data_dir=str(folder), image_size=224, find_damage=lambda paths: {}
-    )  # fmt: skip
-    rates = {"bare decoder, whole image": calls_per_second(lambda c: tf.io.decode_jpeg(c, channels=3), contents)}
+    dataset = stand_in(folder)
+    rates = {"bare decoder, whole image": decoder_alone()}
     for augment in ("none", "basic", "random_resized_crop"):
-        batches = input_pipeline.training_batches(
-            dataset, BATCH, sampler="reversed", paired=True, augment=augment, seed=0, initial_epoch=0, epochs=1
-        )
-        rates[f"from JPEG to batch, --augment={augment}"] = per_second(batches, 2 * BATCH)
+        batches = both_streams(dataset, augment, options)
+        rates[f"from JPEG to batch, --augment={augment}"] = per_second(batches, 2 * options.batch_size, options.seconds)
     start = time.perf_counter()
-    assert not file_checks.decode(dataset.train_items[:CHECKED])
-    rates["decoding all files before a training"] = CHECKED / (time.perf_counter() - start)
-    rates["the decoder again, whole image"] = calls_per_second(lambda c: tf.io.decode_jpeg(c, channels=3), contents)
+    assert not file_checks.decode(dataset.train_items[: options.checked])
+    rates["decoding all files before a training"] = options.checked / (time.perf_counter() - start)
+    rates["the decoder again, whole image"] = decoder_alone()
     return rates
 
 
-def per_second(batches, images):
-    """Images a second of a dataset of batches of so many images, after two to warm up."""
-    iterator = iter(batches)
-    for _ in range(2):
-        next(iterator)
-    start, done = time.perf_counter(), 0
-    while time.perf_counter() - start < SECONDS:
-        next(iterator)
-        done += images
-    return done / (time.perf_counter() - start)
+def stand_in(folder):
+    """The data set in `folder`, its files not looked at."""
+    from bbn_tf.data import datasets
+
+    return datasets.load("inaturalist2018", data_dir=str(folder), image_size=224, find_damage=lambda paths: {})
 
 
-def calls_per_second(function, contents):
+def both_streams(dataset, augment, options):
+    """An epoch's batches of BBN."""
+    from bbn_tf.data import input_pipeline
+
+    return input_pipeline.training_batches(
+        dataset,
+        options.batch_size,
+        sampler="reversed",
+        paired=True,
+        augment=augment,
+        seed=0,
+        initial_epoch=0,
+        epochs=1,
+    )
+
+
+def calls_per_second(function, contents, seconds):
     start, done = time.perf_counter(), 0
-    while time.perf_counter() - start < SECONDS:
+    while time.perf_counter() - start < seconds:
         function(contents[done % len(contents)])
         done += 1
     return done / (time.perf_counter() - start)
 
 
-MEASUREMENTS = {"index": index, "listing": listing, "decoding": decoding}
+MEASUREMENTS = {"index": index, "listing": listing, "listing": listing, "decoding": decoding}
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] and sys.argv[1] in MEASUREMENTS:
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before TensorFlow makes its threads
-        print(json.dumps(MEASUREMENTS[sys.argv[1]](pathlib.Path(sys.argv[2]))))
-    else:
-        main()
+    main()

@@ -7,29 +7,34 @@ Prints (index, label) pairs a second at imbalance factors 10, 50, 100 and 1000 o
 a training step of BBN-ResNet-32 takes from the stream on all cores.  No data set is needed.
 """
 
+import argparse
 import os
-import pathlib
-import subprocess
-import sys
-import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+import step_rate
+from common import BATCH, per_second
 
-BATCH = 128
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--factors", type=float, nargs="+", default=[10, 50, 100, 1000], help="imbalance factors")
+    parser.add_argument("--seconds", type=float, default=3, help="of each measurement")
+    step_rate.add_arguments(parser)
+    return parser.parse_args()
 
 
 def main():
-    consumed = step_in_a_process()
+    options = arguments()
+    consumed = step_rate.in_a_process(options)
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before TensorFlow makes its threads
-    print(f"a training step of BBN-ResNet-32 takes {consumed:,.0f} images a second from the stream, on all cores")
+    print(f"a training step of BBN-{options.backbone} takes {consumed:,.0f} images a second from the stream, all cores")
     print("on one core, drawn a second:")
     print(f"{'imbalance factor':>16} {'ours':>12} {'rejection_resample':>20} {'ratio':>8} {'ours / step':>12}")
-    for factor in (10, 50, 100, 1000):
-        ours, theirs = draws(factor)
-        print(f"{factor:>16} {ours:>12,.0f} {theirs:>20,.0f} {ours / theirs:>8,.0f} {ours / consumed:>12,.0f}")
+    for factor in options.factors:
+        ours, theirs = draws(factor, options.seconds)
+        print(f"{factor:>16g} {ours:>12,.0f} {theirs:>20,.0f} {ours / theirs:>8,.0f} {ours / consumed:>12,.0f}")
 
 
-def draws(factor):
+def draws(factor, seconds):
     """(index, label) pairs a second of both streams at one imbalance factor."""
     import numpy as np
     import tensorflow as tf
@@ -46,45 +51,8 @@ def draws(factor):
     theirs = pairs.rejection_resample(
         lambda _, label: label, probs.astype("float32"), (counts / counts.sum()).astype("float32"), seed=0
     )
-    return per_second(ours, seconds=3), per_second(theirs.batch(BATCH), seconds=3)
-
-
-def per_second(batches, seconds):
-    """Elements a second of a dataset of batches of `BATCH`, after two batches to warm up."""
-    iterator = iter(batches)
-    for _ in range(2):
-        next(iterator)
-    start, done = time.perf_counter(), 0
-    while time.perf_counter() - start < seconds:
-        next(iterator)
-        done += BATCH
-    return done / (time.perf_counter() - start)
-
-
-def step_in_a_process():
-    """What `step` prints, measured in a process of its own, so that it has all cores and this one no TensorFlow yet."""
-    return float(subprocess.check_output([sys.executable, __file__, "step"], text=True).split()[-1])
-
-
-def step():
-    """Prints the images a second that training steps of BBN-ResNet-32 take from each stream, best of ten."""
-    import keras
-    import numpy as np
-
-    from bbn_tf.models.bbn import build_bbn
-    from bbn_tf.training import optimizers
-
-    model = build_bbn("resnet32", (32, 32, 3), 10)
-    model.compile(optimizers.SGD(0.1, momentum=0.9), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    images = np.random.default_rng(0).normal(size=(2, BATCH, 32, 32, 3)).astype("float32")
-    labels = np.zeros((2, BATCH), "int64")
-    times = []
-    for _ in range(12):
-        start = time.perf_counter()
-        model.train_on_batch(tuple(images), tuple(labels))
-        times.append(time.perf_counter() - start)
-    print(BATCH / min(times[2:]))
+    return tuple(per_second(batches, BATCH, seconds) for batches in (ours, theirs.batch(BATCH)))
 
 
 if __name__ == "__main__":
-    step() if sys.argv[1:] == ["step"] else main()
+    main()

@@ -3,6 +3,7 @@
     git clone https://github.com/Megvii-Nanjing/BBN ../published       # anywhere outside this tree
     python3 -m venv ../torch && ../torch/bin/pip install torch yacs    # and what else its lib/ imports
     python benchmarks/training_step.py --published=../published --torch_python=../torch/bin/python
+    python benchmarks/training_step.py                                 # ours alone
 
 2 x 128 images of 32x32 in, weights updated: no reading and no augmentation.  PyTorch's step is the published one
 (its network, combiner and optimizer), as it is and with channels-last memory.  Each contender is a process of its
@@ -12,24 +13,28 @@ them.  Figures are medians over the rounds, ratios medians of each round's ratio
 
 import argparse
 import os
-import pathlib
 import subprocess
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-BATCH, CLASSES, WARM_UP = 128, 10, 3
+from common import BATCH, WITHOUT_PUBLISHED, add_published, check_published
+
+CLASSES, WARM_UP = 10, 3
+OURS = "Keras on TensorFlow"
 ANSWER = "answer: "  # how lines begin that are for the process that asks
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--published", help="clone of the authors' code")
-    parser.add_argument("--torch_python", help="Python with PyTorch")
+    add_published(parser)
+    parser.add_argument("--backbone", default="resnet32", help="of ours; the published one is always resnet32")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--steps", type=int, default=4, help="of a turn")
     parser.add_argument("--contender", choices=CONTENDERS, help="what this process is; for the script itself")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not options.contender:
+        check_published(parser, options)
+    return options
 
 
 def batch():
@@ -43,16 +48,14 @@ def batch():
 
 def keras_step(options):
     """() -> None: one step of what `fit` runs."""
-    sys.path.insert(0, str(ROOT))
-    from bbn_tf.training import optimizers  # isort: skip  (sets TensorFlow's environment before its import)
-
     import keras
     import tensorflow as tf
 
     from bbn_tf.models.bbn import build_bbn
+    from bbn_tf.training.sgd import SGD
 
-    model = build_bbn("resnet32", (32, 32, 3), CLASSES)
-    optimizer = optimizers.SGD(0.1, coupled_weight_decay=2e-4, momentum=0.9, nesterov=True)
+    model = build_bbn(options.backbone, (32, 32, 3), CLASSES)
+    optimizer = SGD(0.1, coupled_weight_decay=2e-4, momentum=0.9, nesterov=True)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.alpha.assign(0.75)
     batches = iter(tf.data.Dataset.from_tensors(batch()).cache().repeat())
@@ -82,8 +85,8 @@ def published_step(options, channels_last=False):
     labels = [torch.from_numpy(y) for y in labels]
 
     def step():
-        loss, _ = combiner.forward(model, torch.nn.functional.cross_entropy, images[0], labels[0],
-                                   {"sample_image": images[1], "sample_label": labels[1]})  # fmt: skip
+        rebalancing = {"sample_image": images[1], "sample_label": labels[1]}
+        loss, _ = combiner.forward(model, torch.nn.functional.cross_entropy, images[0], labels[0], rebalancing)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -93,7 +96,7 @@ def published_step(options, channels_last=False):
 
 
 CONTENDERS = {
-    "Keras on TensorFlow": keras_step,
+    OURS: keras_step,
     "published": published_step,
     "published, channels last": lambda options: published_step(options, channels_last=True),
 }
@@ -113,8 +116,10 @@ def work(options):
 
 
 def start(name, options):
-    python = sys.executable if CONTENDERS[name] is keras_step else options.torch_python
-    command = [python, __file__, f"--contender={name}", f"--published={options.published}", f"--steps={options.steps}"]
+    python = sys.executable if name == OURS else options.torch_python
+    command = [python, __file__, f"--contender={name}", f"--backbone={options.backbone}", f"--steps={options.steps}"]
+    if options.published:
+        command.append(f"--published={options.published}")
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
@@ -131,15 +136,14 @@ def main():
     options = arguments()
     if options.contender:
         return work(options)
-    if not (options.published and options.torch_python):
-        sys.exit("needs --published and --torch_python, see --help")
-    processes = {name: start(name, options) for name in CONTENDERS}
+    names = list(CONTENDERS) if options.published else [OURS]
+    processes = {name: start(name, options) for name in names}
     for process in processes.values():
         assert answer(process) == "ready"
-    seconds = {name: [] for name in CONTENDERS}
-    names = list(CONTENDERS)
+    seconds = {name: [] for name in names}
     for number in range(options.rounds):
-        for name in names[number % 3 :] + names[: number % 3]:
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
             processes[name].stdin.write("\n")
             processes[name].stdin.flush()
             seconds[name].append(float(answer(processes[name])))
@@ -147,12 +151,14 @@ def main():
         process.stdin.close()
         process.wait()
     show(seconds)
+    if not options.published:
+        print(WITHOUT_PUBLISHED)
 
 
 def show(seconds):
     import numpy as np
 
-    ours = np.array(seconds["Keras on TensorFlow"])
+    ours = np.array(seconds[OURS])
     for name, values in seconds.items():
         ratio = np.median(ours / np.array(values))
         print(f"{name:>26}: {1000 * np.median(values):6.0f} ms a step; ours takes {ratio:.2f} of it")

@@ -99,7 +99,7 @@ def test_data_and_method_files_compose(data, method):
         ("--global_batch_size=-1", "--global_batch_size=-1: must be at least 1"),
         ("--learning_rate=0", "--learning_rate=0: must be above 0"),
         ("--learning_rate=inf", "--learning_rate=inf: must be a finite number"),
-        ("--lr_milestones=160,120", "--lr_milestones=160,120: must ascend"),
+        ("--lr_milestones=160,120", "--lr_milestones=160,120: must be in ascending order"),
         ("--lr_milestones=120,200", "--lr_milestones=120,200: must be at least 1 and below --epochs=200"),
         ("--lr_milestones=a", "--lr_milestones=a: must be whole numbers separated by commas"),
         ("--warmup_epochs=201", "--warmup_epochs=201: must be at most --epochs=200"),
@@ -137,7 +137,7 @@ def test_what_only_bbn_has_is_refused_for_the_plain_model(argument):
         ("--mixup=input", "--mixup=input: only with --model=plain"),
         ("--model=plain --mixup_concentration=1", "--mixup_concentration=1: has no meaning with --mixup=none"),
         ("--model=plain --mixup=input --mixup_concentration=0", "--mixup_concentration=0: must be above 0"),
-        ("--model=plain --mixup=input --mixup_sampler=reversed --sampler=balanced", "--mixup_sampler=reversed: mixes"),
+        ("--model=plain --mixup=input --mixup_sampler=reversed --sampler=balanced", "--mixup_sampler=reversed: needs"),
         ("--model=plain --effective_beta=0.9", "--effective_beta=0.9: has no meaning with --class_weights=none"),
         (
             "--model=plain --class_weights=effective --effective_beta=1",

@@ -1,41 +1,42 @@
-"""Augmentation of a batch of uint8 images, drawn per image from one key.
+"""Augmentation of a batch of uint8 images: one key gives each image its own random draw.
 
-Plain TensorFlow operations with stateless draws, for none of the libraries at hand gives those inside tf.data:
-`keras.layers.RandAugment` draws its operations once a batch, not per image, from a SeedGenerator, a counter that
-is no function of the step and so is lost where a run resumes; Keras has no AutoAugment.  keras-cv draws from
-stateful generators as well and is no longer developed, keras-hub has no augmentation; imgaug, albumentations and
-torchvision work on NumPy arrays or PyTorch tensors, in tf.data that is a `tf.py_function` under Python's lock.
+The functions use plain TensorFlow operations with stateless draws, because no available library offers them inside
+tf.data.  `keras.layers.RandAugment` draws its operations once per batch, not per image, and from a SeedGenerator: its
+counter does not depend on the step, so a resumed run would draw other numbers.  Keras has no AutoAugment.  keras-cv
+also draws from stateful generators and is no longer developed; keras-hub has no augmentation.  imgaug, albumentations
+and torchvision work on NumPy arrays or PyTorch tensors: in tf.data they need a `tf.py_function`, which holds Python's
+lock.
 
-No operation mirrors.  The policies were found on natural images: digits are still turned by up to 30 degrees and
-inverted, as CIFAR's images are.
+No operation mirrors the image.  The policies were found on natural images, but digits are also rotated by up to 30
+degrees and inverted, like CIFAR's images.
 """
 
 import tensorflow as tf
 
 from bbn_tf.data.image_operations import OPERATIONS, transform
 
-PAD = 4  # pixels around the image before a crop of its size is taken
+PAD = 4  # pixels added on each side before the crop
 CUTOUT = 16  # side of the square, in pixels
-LEVELS = 10  # magnitudes of AutoAugment go from 0 to LEVELS - 1, those of RandAugment from 0 to LEVELS
+LEVELS = 10  # AutoAugment's magnitudes go from 0 to LEVELS - 1, RandAugment's from 0 to LEVELS
 RANDAUGMENT_N, RANDAUGMENT_M = 2, 9
 
 
 def none(images, key, horizontal_flip):
-    """The images as they are."""
+    """Returns the images unchanged."""
     del key, horizontal_flip
     return images
 
 
 def crop_and_flip(images, key, horizontal_flip):
-    """A random crop of the image padded by 4 black pixels, mirrored half of the time; drawn per image.
+    """Pads each image by 4 black pixels, takes a random crop, and mirrors it with probability 0.5.
 
     Args:
-        images: [B, H, W, 3], before normalisation, so that the border is black.
+        images: [B, H, W, 3], any dtype, before normalisation, so that the border is black.
         key: int [2].
-        horizontal_flip: whether to mirror at all.
+        horizontal_flip: whether images may be mirrored.
 
     Returns:
-        [B, H, W, 3] of the same dtype.
+        [B, H, W, 3] with the dtype of the input.
     """
     batch, height, width = images.shape[0], images.shape[1], images.shape[2]
     keys = tf.random.split(key, 2)
@@ -51,9 +52,15 @@ def crop_and_flip(images, key, horizontal_flip):
 
 
 def autoaugment_cutout(images, key, horizontal_flip):
-    """`crop_and_flip`, then `autoaugment`, then `cutout`: the order of published long-tail code.
+    """Applies `crop_and_flip`, then `autoaugment`, then `cutout`, in the order of published long-tail code.
 
-    Args and returns: as of `crop_and_flip`, images uint8.
+    Args:
+        images: uint8 [B, H, W, 3].
+        key: int [2].
+        horizontal_flip: whether images may be mirrored.
+
+    Returns:
+        uint8 [B, H, W, 3].
     """
     keys = tf.random.split(key, 3)
     images = crop_and_flip(images, keys[0], horizontal_flip)
@@ -61,13 +68,19 @@ def autoaugment_cutout(images, key, horizontal_flip):
 
 
 def randaugment(images, key, horizontal_flip):
-    """`crop_and_flip`, then two operations of `RANDAUGMENT` at magnitude 9 (arXiv:1909.13719, N = 2, M = 9).
+    """Applies `crop_and_flip`, then two random operations of `RANDAUGMENT` at magnitude 9.
 
-    M counts to 10, "the maximum scale for a given transformation" (section 3), and the ranges are
-    AutoAugment's.  Differences: no Cutout, which the paper adds on CIFAR; Color and the other enhancements take
-    their sign at random, as in `autoaugment`.
+    arXiv:1909.13719 with N = 2, M = 9.  The largest M is 10, "the maximum scale for a given transformation" (section
+    3), and the ranges are AutoAugment's.  Differences: the paper adds Cutout on CIFAR, this function does not; the sign
+    of Color and the other enhancements is random, as in `autoaugment`.
 
-    Args and returns: as of `autoaugment_cutout`.
+    Args:
+        images: uint8 [B, H, W, 3].
+        key: int [2].
+        horizontal_flip: whether images may be mirrored.
+
+    Returns:
+        uint8 [B, H, W, 3].
     """
     batch = images.shape[0]
     keys = tf.random.split(key, 3)
@@ -82,11 +95,11 @@ def randaugment(images, key, horizontal_flip):
 
 
 def autoaugment(images, key):
-    """One of the 25 sub-policies found on CIFAR-10 (arXiv:1805.09501, appendix, table 7) for each image.
+    """Applies to each image one of the 25 sub-policies found on CIFAR-10 (arXiv:1805.09501, appendix, table 7).
 
-    Magnitudes 0 to 9 divide the ranges of the paper's table 6 evenly, and the enhancements' sign is drawn, as in
-    torchvision and in the long-tail literature's code.  Difference: what a move leaves empty is grey 128, as
-    in that code, where the authors' has the mean colour.
+    Magnitudes 0 to 9 divide the ranges of the paper's table 6 evenly, and the sign of an enhancement is random, as in
+    torchvision and in published long-tail code.  Difference: empty pixels are grey (128), as in that code; the
+    authors' code fills them with the mean colour.
 
     Args:
         images: uint8 [B, H, W, 3].
@@ -110,11 +123,17 @@ def autoaugment(images, key):
 
 
 def cutout(images, key):
-    """A 16x16 square of zeros at a centre anywhere in the image, so it may reach over the border (arXiv:1708.04552).
+    """Sets a 16x16 square to zero (arXiv:1708.04552); its centre is any pixel, so it may cross the border.
 
-    Difference: zeros before normalisation (black), as in long-tail code; the authors' are zeros after it (mean).
+    Difference: the square is zero before normalisation (black), as in published long-tail code; in the authors' code
+    it is zero after normalisation (the mean colour).
 
-    Args and returns: as of `autoaugment`.
+    Args:
+        images: uint8 [B, H, W, 3].
+        key: int [2].
+
+    Returns:
+        uint8 [B, H, W, 3].
     """
     batch, height, width = images.shape[0], images.shape[1], images.shape[2]
     keys = tf.random.split(key, 2)
@@ -125,7 +144,7 @@ def cutout(images, key):
 
 RANDAUGMENT = [name for name in OPERATIONS if name != "Invert"]  # the paper's 14
 
-CIFAR10_POLICY = (  # 25 times two of (operation, probability, magnitude); 0 where the magnitude has no meaning
+CIFAR10_POLICY = (  # 25 pairs of (operation, probability, magnitude); magnitude 0 where it has no meaning
     (("Invert", 0.1, 0), ("Contrast", 0.2, 6)),
     (("Rotate", 0.7, 2), ("TranslateX", 0.3, 9)),
     (("Sharpness", 0.8, 1), ("Sharpness", 0.9, 3)),
@@ -155,7 +174,7 @@ CIFAR10_POLICY = (  # 25 times two of (operation, probability, magnitude); 0 whe
 
 
 def _numbers(names):
-    """int32: the operations' places in `OPERATIONS`."""
+    """Positions of the named operations in `OPERATIONS`, int32 tensor."""
     places = list(OPERATIONS)
     return tf.constant([places.index(name) for name in names])
 
@@ -165,7 +184,7 @@ def _signs(shape, key):
 
 
 def _interval(batch, side, key):
-    """bool [B, side]: `CUTOUT` neighbours around a place drawn from all, as far as they lie inside."""
+    """bool [B, side]: True for the `CUTOUT` pixels around a random centre that lie inside the image."""
     first = tf.random.stateless_uniform([batch, 1], key, 0, side, tf.int32) - CUTOUT // 2
     places = tf.range(side)
     return (places >= first) & (places < first + CUTOUT)

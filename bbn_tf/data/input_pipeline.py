@@ -1,7 +1,7 @@
-"""All of tf.data: index streams first, then one map that fetches, augments and pairs.
+"""The tf.data pipeline: streams of indices first, then one map that reads, augments and pairs the images.
 
-Every draw is stateless, seeded by (seed, epoch, step) and the stream's number below: a resumed run draws
-what the uninterrupted one would have drawn, whatever the number of threads.
+Every random draw is stateless and depends only on (seed, epoch, step) and the number of its stream: a resumed run draws
+the same numbers as a run without a break, with any number of threads.
 """
 
 import numpy as np
@@ -10,11 +10,11 @@ import tensorflow as tf
 from bbn_tf.data import samplers
 
 UNIFORM_STREAM, RESAMPLED_STREAM, CONVENTIONAL_AUGMENT, REBALANCING_AUGMENT = range(4)
-BLOCK = 65_536  # candidates drawn at a time by the rejection: 2 ms of work
+BLOCK = 65_536  # candidates that rejection sampling draws at once: 2 ms of work
 
 
 def uniform_indices(num_examples, batch_size, *, seed, epoch):
-    """Every index once an epoch, in an order of that epoch's own; the last incomplete batch is dropped.
+    """Gives every index once per epoch, in a new order for each epoch; the last incomplete batch is dropped.
 
     Args:
         num_examples: N.
@@ -23,7 +23,7 @@ def uniform_indices(num_examples, batch_size, *, seed, epoch):
         epoch: int or scalar int64 tensor.
 
     Returns:
-        Dataset of N // B elements int64 [B].
+        Dataset with N // B elements, each int64 [B].
     """
     steps = num_examples // batch_size
     key = _key(seed, epoch, UNIFORM_STREAM)
@@ -32,17 +32,18 @@ def uniform_indices(num_examples, batch_size, *, seed, epoch):
 
 
 def resampled_indices(labels, class_probs, batch_size, *, seed, epoch):
-    """Indices whose classes follow `class_probs`, uniform within a class, with replacement (Eq. 4's step 2, 3).
+    """Draws a class from `class_probs`, then an image of this class uniformly, with replacement (steps 2, 3 of Eq. 4).
 
-    Rejection resampling in blocks: indices are drawn uniformly and kept with a chance that depends on the
-    label alone, so nothing is read that is not kept.  The law is that of
-    `tf.data.Dataset.rejection_resample`, which draws, and reads, one example at a time.
+    The function uses rejection sampling in blocks: it draws indices uniformly and keeps each with a probability that
+    depends only on the label, so rejected images are never read.  The distribution equals that of
+    `tf.data.Dataset.rejection_resample`, which draws and reads one example at a time.
 
     Args:
         labels: int [N].
         class_probs: float [C].
         batch_size: B.
-        seed, epoch: as above.
+        seed: int.
+        epoch: int or scalar int64 tensor.
 
     Returns:
         Infinite dataset of int64 [B].
@@ -61,7 +62,12 @@ def resampled_indices(labels, class_probs, batch_size, *, seed, epoch):
 
 
 def share_of(size, share):
-    """slice: the part of a batch of `size` that host `share[0]` of `share[1]` has; contiguous, in the hosts' order."""
+    """Returns the slice of a batch that one host gets; the slices are contiguous and in the hosts' order.
+
+    Args:
+        size: images in the batch.
+        share: (host, number of hosts).
+    """
     host, hosts = share
     return slice(size // hosts * host, size // hosts * (host + 1))
 
@@ -69,24 +75,25 @@ def share_of(size, share):
 def training_batches(
     dataset, batch_size, *, sampler, paired, augment, seed, initial_epoch, epochs, deferred_epoch=0, share=(0, 1)
 ):
-    """The batches of the epochs `initial_epoch` to `epochs` - 1, one after the other.
+    """Makes the training batches of all epochs from `initial_epoch` to `epochs` - 1, in order.
 
     Args:
         dataset: `ImageDataset`.
-        batch_size: B, images a step in each stream.
-        sampler: name of `samplers.SAMPLERS`: of the re-balancing stream if `paired`, else of the only one.
-        paired: whether a uniform and a re-balancing stream are paired (BBN).
-        augment: name of `augmentations.AUGMENTATIONS`.
-        seed: of every draw.
-        initial_epoch, epochs: ints.
-        deferred_epoch: epoch from which on `sampler` acts; uniform before.
-        share: (host, number of hosts K, which divides B): only this host's part of every batch is returned, as one
-            host would have drawn it. Files of other parts are not read; of images in memory the whole batch is
-            augmented first, since there a draw depends on the place in the batch.
+        batch_size: B, images per step in each stream.
+        sampler: name in `samplers.SAMPLERS`; if `paired`, for the re-balancing stream, else for the only stream.
+        paired: whether to pair a uniform and a re-balancing stream (BBN).
+        augment: name in `augmentations.AUGMENTATIONS`.
+        seed: int, used by every random draw.
+        initial_epoch: int, first epoch to make.
+        epochs: int, total number of epochs.
+        deferred_epoch: first epoch that uses `sampler`; earlier epochs sample uniformly.
+        share: (host, number of hosts K); K divides B. The dataset holds only this host's part of every batch, with the
+            draws that a single host would make. Files of other parts are not read; images in memory are augmented as a
+            whole batch first, because their draws depend on the position in the batch.
 
     Returns:
-        Dataset of ((x_c, x_r), (y_c, y_r)) if `paired`, else (x, y); x float32 [B, H, W, 3], y int64 [B] (with a
-        share B/K of each); N // B elements an epoch.
+        Dataset of ((x_c, x_r), (y_c, y_r)) if `paired`, else (x, y); x float32 [B, H, W, 3], y int64 [B], or B/K images
+        and labels with a share; N // B elements per epoch.
     """
     num_examples = len(dataset.train_labels)
     steps = num_examples // batch_size
@@ -119,7 +126,7 @@ def training_batches(
     change = max(initial_epoch, deferred_epoch)
     batches = indices_of(initial_epoch, change, "uniform").concatenate(indices_of(change, epochs, sampler))
     batches = batches.map(with_keys)
-    if dataset.one_by_one:  # decoding is spread over the cores image by image, and no more are held than that takes
+    if dataset.one_by_one:  # all cores decode, one image at a time, so that few images are in memory
         batches = batches.flat_map(lambda indices, keys: _one_by_one(indices, keys, own))
     batches = batches.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     if dataset.one_by_one:
@@ -130,7 +137,7 @@ def training_batches(
 
 
 def interleaved(batches):
-    """((x_c, x_r), (y_c, y_r)) -> (x [2B, H, W, 3], y [2B]): an image of each stream side by side."""
+    """Turns ((x_c, x_r), (y_c, y_r)) into (x [2B, H, W, 3], y [2B]); images of both streams alternate."""
 
     def one_of_each(pair):
         stacked = tf.stack(pair, axis=1)  # [B, 2, ...]
@@ -140,9 +147,14 @@ def interleaved(batches):
 
 
 def ordered_batches(dataset, part, batch_size):
-    """All images of `part`, "train" or "eval", in order, the last of them repeated until the last batch is full too.
+    """Reads all images of one part in order; repeats the last image until the last batch is full.
 
-    Of a smaller batch a replica may get nothing, on which TensorFlow's convolutions fail on CPUs.
+    With a smaller last batch a replica may get no image, and TensorFlow's convolutions fail on empty input on CPUs.
+
+    Args:
+        dataset: `ImageDataset`.
+        part: "train" or "eval".
+        batch_size: B.
 
     Returns:
         Dataset of float32 [B, H, W, 3].
@@ -158,18 +170,18 @@ def ordered_batches(dataset, part, batch_size):
 
 
 def _one_by_one(indices, keys, own):
-    """The slice `own` of a batch, its images as elements of their own, each stream's with a key of its own."""
+    """Splits the slice `own` of a batch into single images; every image of every stream gets its own key."""
     split = tuple(tf.random.split(key, chosen.shape[0])[own] for chosen, key in zip(indices, keys, strict=True))
     return tf.data.Dataset.from_tensor_slices((tuple(chosen[own] for chosen in indices), split))
 
 
 def _key(seed, epoch, stream):
-    """Key int64 [2] of one stream in one epoch; steps and blocks are folded into it."""
+    """Key int64 [2] for one stream in one epoch; callers fold the step or the block into it."""
     return tf.random.fold_in(tf.stack([tf.cast(seed, tf.int64), tf.cast(epoch, tf.int64)]), stream)
 
 
 def _on_one_host(batches):
-    """Replicas split each batch; nothing is to be sharded by file or element."""
+    """Turns off sharding by file or element, because the replicas split each batch."""
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return batches.with_options(options)

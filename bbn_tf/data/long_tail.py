@@ -1,4 +1,4 @@
-"""Long-tailed subsets of balanced data sets, in NumPy alone (LDAM's recipe, arXiv:1906.07413)."""
+"""Long-tailed subsets of balanced data sets, made with NumPy only, as LDAM makes them (arXiv:1906.07413)."""
 
 import numpy as np
 
@@ -11,23 +11,23 @@ MANY_ABOVE, FEW_BELOW = 100, 20
 IMBALANCE_FACTOR = Setting(
     "imbalance_factor",
     50.0,
-    "N_max / N_min of the training images of a data set that is balanced as it comes.",
+    "N_max / N_min of the training images; for data sets that are balanced originally.",
     rule=at_least(1),
 )
-IMBALANCE_PROFILE = Setting("imbalance_profile", "exp", "How class counts fall from head to tail.", names=PROFILES)
-IMBALANCE_SEED = Setting("imbalance_seed", 0, "Which images of a class are kept.", rule=is_seed)
+IMBALANCE_PROFILE = Setting("imbalance_profile", "exp", "How class counts decrease from head to tail.", names=PROFILES)
+IMBALANCE_SEED = Setting("imbalance_seed", 0, "Seed that selects which images of a class are kept.", rule=is_seed)
 LONG_TAIL = (IMBALANCE_FACTOR, IMBALANCE_PROFILE, IMBALANCE_SEED)
 AS_IT_IS = (IMBALANCE_FACTOR.with_default(None), IMBALANCE_PROFILE, IMBALANCE_SEED)  # unless a factor is given
 
 
 def class_counts(max_count, num_classes, imbalance_factor, profile="exp"):
-    """Images kept of each class, head to tail.
+    """Number of images to keep in each class, from head to tail.
 
-    "exp": N_i = int(N_max * IF^(-i / (C - 1))).  "step": the first half of the classes keeps N_max,
-    the others int(N_max / IF).
+    "exp": N_i = int(N_max * IF^(-i / (C - 1))).  "step": the first half of the classes keeps N_max images, the other
+    half int(N_max / IF).
 
     Args:
-        max_count: N_max, images of the most frequent class.
+        max_count: N_max, images in the most frequent class.
         num_classes: C, at least 2.
         imbalance_factor: IF = N_max / N_min, at least 1.
         profile: one of `PROFILES`.
@@ -38,7 +38,7 @@ def class_counts(max_count, num_classes, imbalance_factor, profile="exp"):
     Raises:
         UserError: a class would be empty.
     """
-    ratio = 1 / imbalance_factor  # the published code's order of operations: int() is sensitive to it
+    ratio = 1 / imbalance_factor  # same order of operations as the published code, because int() depends on it
     position = np.arange(num_classes)
     if profile == "exp":
         exponent = position / (num_classes - 1.0)
@@ -56,15 +56,15 @@ def class_counts(max_count, num_classes, imbalance_factor, profile="exp"):
 
 
 def subset_indices(labels, counts, seed):
-    """The images a long-tailed subset keeps, class after class in order of class index.
+    """Selects the images of a long-tailed subset, ordered by class index.
 
-    Each class's indices are shuffled with NumPy's legacy generator, one stream over the classes, and
-    the first `counts[i]` kept: what LDAM's code does with `np.random.seed(seed)`.
+    NumPy's legacy generator shuffles the indices of one class after the other, and the first `counts[i]` are kept.
+    LDAM's code does the same after `np.random.seed(seed)`.
 
     Args:
-        labels: int [N], the balanced data set's.
-        counts: int [C].
-        seed: of the shuffles.
+        labels: int [N], labels of the balanced data set.
+        counts: int [C], images to keep in each class.
+        seed: int, for the shuffles.
 
     Returns:
         int64 [sum(counts)], indices into `labels`.
@@ -87,10 +87,15 @@ def subset_indices(labels, counts, seed):
 
 
 def stratified_split(labels, fraction, seed):
-    """Splits positions 0..N-1 into (train, held out), class by class.
+    """Splits the positions 0..N-1 into training and held-out positions, separately for each class.
 
-    Of a class of n images, round(fraction * n) are held out, but at least one, and at least one stays
-    (a class of one image stays whole).
+    A class with n images gives round(fraction * n) of them to the held-out part, but at least one, and it keeps at
+    least one for training (a class with one image gives none).
+
+    Args:
+        labels: int [N].
+        fraction: float, the held-out part of each class.
+        seed: int.
 
     Returns:
         int64 [N - H] and int64 [H], both ascending.
@@ -106,7 +111,7 @@ def stratified_split(labels, fraction, seed):
 
 
 def groups(counts):
-    """Boolean masks [C] of the classes with many (> 100), medium (20..100), few (< 20) images."""
+    """dict of boolean masks [C]: classes with many (> 100), medium (20..100) and few (< 20) training images."""
     counts = np.asarray(counts)
     many, few = counts > MANY_ABOVE, counts < FEW_BELOW
     return {"many": many, "medium": ~many & ~few, "few": few}

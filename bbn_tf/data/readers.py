@@ -1,4 +1,4 @@
-"""How a data set's images become a batch inside tf.data: read, augmented, standardised."""
+"""Readers for tf.data: they read, augment and standardise the images of a data set."""
 
 import numpy as np
 import tensorflow as tf
@@ -9,13 +9,13 @@ from bbn_tf.data.augmentations import AUGMENTATIONS
 
 
 def array_reader(images, mean, std, augment="none", horizontal_flip=False):
-    """Reads from an array in memory.
+    """Makes a reader for images that are in memory.
 
     Args:
         images: uint8 [N, H, W, 3].
-        mean, std: see `normalise`.
-        augment: name of `AUGMENTATIONS` that has `arrays`.
-        horizontal_flip: whether a mirrored image is still of its class.
+        mean, std: three floats each, one per channel; see `normalise`.
+        augment: name in `AUGMENTATIONS` whose row has `arrays`.
+        horizontal_flip: whether images may be mirrored: a mirrored image still belongs to its class.
 
     Returns:
         Function (indices int64 [B], key int64 [2] or None without augmentation) -> float32 [B, H, W, 3].
@@ -30,25 +30,35 @@ def array_reader(images, mean, std, augment="none", horizontal_flip=False):
 
 
 def file_contents(paths):
-    """Function (index, scalar int64) -> scalar string, the content of the file; paths: bytes [N]."""
+    """Makes a function that reads a file: index (scalar int64) -> content (scalar string).
+
+    Args:
+        paths: bytes [N].
+    """
     paths = tf.constant(paths)
     return lambda index: tf.io.read_file(tf.gather(paths, index))
 
 
 def function_contents(positions, content):
-    """The same of what `content` (position -> bytes) returns; positions: int64 [N]."""
+    """Makes a function that calls Python code for a record: index (scalar int64) -> content (scalar string).
+
+    Args:
+        positions: int64 [N], position of each record.
+        content: function position -> bytes.
+    """
     positions = tf.constant(positions)
     return lambda index: tf.ensure_shape(tf.numpy_function(content, [tf.gather(positions, index)], tf.string), [])
 
 
 def image_reader(contents, size, mean, std, augment="none", horizontal_flip=False):
-    """Reads encoded images of any sizes, when they are drawn and one at a time.
+    """Makes a reader for encoded images of any size; it reads one image at a time, when the image is drawn.
 
     Args:
-        contents: function (index, scalar int64) -> scalar string.
-        size: side of the crop.
-        mean, std, horizontal_flip: as above.
-        augment: name of `AUGMENTATIONS` that has `encoded`; all but "none" also mirror.
+        contents: function index (scalar int64) -> encoded image (scalar string).
+        size: side of the crop in pixels.
+        mean, std: three floats each, one per channel; see `normalise`.
+        augment: name in `AUGMENTATIONS` whose row has `encoded`; all of them but "none" also mirror.
+        horizontal_flip: whether images may be mirrored: a mirrored image still belongs to its class.
 
     Returns:
         Function (index, key int64 [2] or None without augmentation) -> float32 [size, size, 3].
@@ -67,9 +77,16 @@ def image_reader(contents, size, mean, std, augment="none", horizontal_flip=Fals
 
 
 def normalise(images, mean, std):
-    """Values 0..255 [..., W, 3] -> float32 of the same shape: scaled to [0, 1], then standardised by channel.
+    """Scales values from 0..255 to [0, 1] and standardises each channel.
 
-    The constants are as wide as a row: TensorFlow is three times as slow with rows of only three numbers.
+    The constants cover a whole image row, because TensorFlow is three times slower if they hold only three numbers.
+
+    Args:
+        images: [..., W, 3].
+        mean, std: three floats each, one per channel.
+
+    Returns:
+        float32 [..., W, 3].
     """
     mean, std = (np.tile(np.float32(channel), (images.shape[-2], 1)) for channel in (mean, std))  # [W, 3]
     return (tf.cast(images, tf.float32) / 255.0 - mean) / std

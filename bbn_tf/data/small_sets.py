@@ -10,15 +10,15 @@ from bbn_tf.data import long_tail
 from bbn_tf.data.image_dataset import ImageDataset
 from bbn_tf.errors import UserError
 
-CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)  # the published code's, for both
-DIGITS_MAX_COUNT = 110  # of the 174 to 183 images a class; the others leave 60 a class for the test set
+CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)  # the published code has one for both sets
+DIGITS_MAX_COUNT = 110  # a class has 174 to 183 images, so 60 are left for the test set
 DIGITS_TEST_COUNT = 60
 
 
 def digits(data_dir=None):
-    """scikit-learn's 1,797 handwritten digits, 8x8 enlarged to 32x32x3: needs no download.
+    """Loads scikit-learn's 1,797 handwritten digits, enlarged from 8x8 to 32x32x3; they need no download.
 
-    110 training and 60 test images a class, drawn once and for all.
+    Each class has 110 training and 60 test images; the selection never changes.
     """
     del data_dir
     import sklearn.datasets
@@ -30,19 +30,18 @@ def digits(data_dir=None):
     chosen = long_tail.subset_indices(bunch.target, per_class, seed=0).reshape(10, -1)
     train, test = (part.ravel() for part in np.split(chosen, [DIGITS_MAX_COUNT], axis=1))
     labels = bunch.target.astype(np.int64)
-    return ImageDataset(
-        images[train], labels[train], images[test], labels[test], tuple(str(d) for d in range(10)),
-        mean=(0.305,) * 3, std=(0.376,) * 3, horizontal_flip=False,
-    )  # fmt: skip
+    names = tuple(str(digit) for digit in range(10))
+    parts = (images[train], labels[train], images[test], labels[test])
+    return ImageDataset(*parts, names, mean=(0.305,) * 3, std=(0.376,) * 3, horizontal_flip=False)
 
 
 def cifar10(data_dir=None):
-    """CIFAR-10 from TFDS, in published order."""
+    """Loads CIFAR-10 from TFDS, in the order of the original files."""
     return _cifar("cifar10", data_dir)
 
 
 def cifar100(data_dir=None):
-    """CIFAR-100 from TFDS with its 100 fine labels, in published order."""
+    """Loads CIFAR-100 from TFDS with its 100 fine labels, in the order of the original files."""
     return _cifar("cifar100", data_dir)
 
 
@@ -59,7 +58,7 @@ def _cifar(name, data_dir):
 
 
 def _read_all(builder, split):
-    """A split's batches, list of dicts of arrays."""
+    """Reads all batches of a split into a list of dicts of arrays."""
     import tensorflow as tf
 
     try:
@@ -72,10 +71,15 @@ def _read_all(builder, split):
 
 
 def prepared_builder(name, data_dir, home_page):
-    """TFDS builder of a data set that is prepared, or was downloaded just now.
+    """Returns the TFDS builder of a data set; downloads and prepares the data set if necessary.
+
+    Args:
+        name: of the data set in TFDS.
+        data_dir: folder of TFDS's data; None for TFDS's default.
+        home_page: URL; if it does not answer, no download is tried.
 
     Raises:
-        UserError: neither prepared nor downloadable; says with which command to prepare it.
+        UserError: the data set is not prepared and can't be downloaded; the message names the command that prepares it.
     """
     import tensorflow_datasets as tfds
 
@@ -87,15 +91,15 @@ def prepared_builder(name, data_dir, home_page):
         raise UserError(f"--data_dir={data_dir or ''}: {name} can't be read: {_first_line(error)}") from error
     folder = pathlib.Path(builder.data_path).parents[1]
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"--data_dir={folder}: is a file; must be the folder of TFDS's data")
+        raise UserError(f"--data_dir={folder}: is a file; must be the folder that holds TFDS's data")
     prepare = f"tfds build {name} --data_dir={folder}"
-    try:  # TFDS alone would retry for over a minute
+    try:  # without this test TFDS would retry for over a minute
         urllib.request.urlopen(urllib.request.Request(home_page, method="HEAD"), timeout=5).close()
         builder.download_and_prepare()
     except Exception as error:
         raise UserError(
             f"--dataset={name}_lt: {name} is not prepared in {folder} and can't be downloaded "
-            f"({_first_line(error)}); prepare it with `{prepare}`, or name its folder by --data_dir"
+            f"({_first_line(error)}); prepare it with `{prepare}`, or name its folder with --data_dir"
         ) from error
     return builder
 

@@ -1,32 +1,27 @@
-"""BBN: one trunk, two last blocks, a classifier that mixes both branches by alpha (arXiv:1912.02413)."""
+"""BBN: one trunk, two last blocks, and a classifier that mixes both branches with weight alpha (arXiv:1912.02413)."""
 
 import keras
 import numpy as np
 
 from bbn_tf.models.backbones import BACKBONES
+from bbn_tf.models.features import BRANCH_ALPHAS, FEATURE_CONVENTIONS
 from bbn_tf.models.layers import EVAL_ALPHA, CumulativeClassifier
 from bbn_tf.models.plain import logits_dtype
 
-FEATURE_CONVENTIONS = {
-    "published_code": {"feature_scale": 2.0, "use_bias": True},
-    "paper": {"feature_scale": 1.0, "use_bias": False},
-}
-
 BRANCHES = ("conventional_block", "rebalancing_block")
-BRANCH_ALPHAS = {"both": 0.5, "conventional": 1.0, "rebalancing": 0.0}
 
 
 @keras.saving.register_keras_serializable(package="bbn_tf")
 class BBN(keras.Model):
-    """Functional model (conventional image, re-balancing image) -> logits, trained with Eq. 3.
+    """Functional model (conventional image, re-balancing image) -> logits, trained with Eq. 3; see `build_bbn`.
 
-    The loss is alpha E(p, y_c) + (1 - alpha) E(p, y_r) when the labels are a pair (y_c, y_r), and the
-    compiled loss itself when they are not.  Made by `build_bbn`.
+    If the labels are a pair (y_c, y_r), the loss is alpha E(p, y_c) + (1 - alpha) E(p, y_r), where E is the compiled
+    loss; otherwise the loss is the compiled loss.
     """
 
-    def __init__(self, *args, **kwargs):  # this very signature, or a saved functional subclass won't load
+    def __init__(self, *args, **kwargs):  # Keras loads a functional subclass only with this signature
         super().__init__(*args, **kwargs)
-        # Metrics of their own, since a loss is scaled by the replicas on its way to the gradient.
+        # Separate metrics, because Keras scales the losses by the number of replicas for the gradient.
         self._branch_losses = [
             keras.metrics.SparseCategoricalCrossentropy(name=f"{branch}_loss", from_logits=True)
             for branch in ("conventional", "rebalancing")
@@ -34,14 +29,14 @@ class BBN(keras.Model):
 
     @property
     def alpha(self):
-        """Weight of the conventional branch in training; on TensorFlow `.value` is a tf.Variable."""
+        """Weight of the conventional branch in training, a variable; on TensorFlow its `.value` is a tf.Variable."""
         return self.get_layer("classifier").alpha
 
     def call(self, inputs, training=None, mask=None):
-        """The functional graph, in the published code's order: the conventional image passes the trunk first.
+        """Runs the functional graph in the published code's order: the trunk sees the conventional image first.
 
-        Keras would run the graph from the last input to the first; BatchNorm's running statistics, which
-        every pass updates, depend on the order.
+        Keras would run the graph from the last input to the first.  Each pass updates BatchNorm's running statistics,
+        so they depend on the order.
         """
         features = []
         for image, block in zip(inputs, BRANCHES, strict=True):
@@ -56,7 +51,7 @@ class BBN(keras.Model):
         return self.alpha * losses[0] + (1 - self.alpha) * losses[1]
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Both parts of Eq. 3; compiled metrics want one label a prediction, so they see none in training."""
+        """Updates both terms of Eq. 3; compiled metrics need one label per prediction, so training skips them."""
         if not isinstance(y, (tuple, list)):
             return super().compute_metrics(x, y, y_pred, sample_weight)
         for metric, label in zip(self._branch_losses, y, strict=True):
@@ -64,18 +59,18 @@ class BBN(keras.Model):
         return self.get_metrics_result()
 
     def branch_features(self, image):
-        """Features of one image in both branches, (float [B, D], float [B, D]); the trunk runs once."""
+        """Computes both branches' features of the same images, (float [B, D], float [B, D]); the trunk runs once."""
         feature_map = self.get_layer("trunk")(image)
         return tuple(self.get_layer(name)(feature_map) for name in BRANCHES)
 
     def inference(self, alphas=None):
-        """What of the model is used on new images: one image in, the trunk computed once; layers are shared.
+        """Makes a model for new images: it has one input, runs the trunk once, and shares its layers with this model.
 
         Args:
-            alphas: dict name -> alpha in [0, 1]; None for alpha = 0.5 alone.
+            alphas: dict name -> alpha in [0, 1]; None for alpha = 0.5 only.
 
         Returns:
-            Model float [B, H, W, 3] -> logits [B, C], or a dict of logits by the names of `alphas`.
+            Model float [B, H, W, 3] -> logits [B, C]; with `alphas`, -> dict name -> logits [B, C].
         """
         image = keras.Input(self.input_shape[0][1:], name="image")
         features = self.branch_features(image)
@@ -83,22 +78,22 @@ class BBN(keras.Model):
         if alphas is None:
             return keras.Model(image, classifier(features, alpha=EVAL_ALPHA), name="bbn_inference")
         conventional, rebalancing = (classifier(features, alpha=alpha) for alpha in (1.0, 0.0))
-        # Eq. 1 is linear in alpha, so two products do for all.
+        # Eq. 1 is linear in alpha, so two products are enough for all alphas.
         outputs = {name: alpha * conventional + (1 - alpha) * rebalancing for name, alpha in alphas.items()}
         return keras.Model(image, outputs, name="bbn_inference")
 
     def classifier_kernels(self):
-        """dict: `conventional` and `rebalancing`, W_c and W_r, float [D, C] arrays."""
+        """dict with the arrays W_c (`conventional`) and W_r (`rebalancing`), float [D, C]."""
         classifier = self.get_layer("classifier")
         kernels = {"conventional": classifier.conventional_kernel, "rebalancing": classifier.rebalancing_kernel}
         return {name: keras.ops.convert_to_numpy(kernel) for name, kernel in kernels.items()}
 
     def linear_view(self, branch="both", keep=True):
-        """The model as features and a linear classifier on them: logits = features @ kernel + bias.
+        """Splits the model into features and a linear classifier: logits = features @ kernel + bias.
 
         Args:
-            branch: name of `BRANCH_ALPHAS`: whose features, of one branch or of both side by side.
-            keep: unused; see `Plain.linear_view`.
+            branch: name in `BRANCH_ALPHAS`: the features of one branch, or of both, concatenated.
+            keep: not used; see `Plain.linear_view`.
 
         Returns:
             (image, features [B, D'] as Keras tensors; kernel float32 [D', C]; bias float32 [C]).
@@ -118,20 +113,20 @@ class BBN(keras.Model):
 
 
 def build_bbn(backbone, input_shape, num_classes, feature_convention="published_code", **layer_options):
-    """BBN with a shared trunk and two copies of the last residual block.
+    """Makes a BBN with a shared trunk and two copies of the last residual block.
 
-    Both images go through the trunk in two passes, the conventional one first, so that BatchNorm's batch
-    statistics stay apart, as in the published code.
+    The two images go through the trunk in two passes, first the conventional one, so that each has its own batch
+    statistics in BatchNorm, as in the published code.
 
     Args:
-        backbone: a name of `BACKBONES`.
+        backbone: name in `BACKBONES`.
         input_shape: (H, W, 3).
         num_classes: C.
-        feature_convention: a name of `FEATURE_CONVENTIONS`.
+        feature_convention: name in `FEATURE_CONVENTIONS`.
         **layer_options: see `ResNet.trunk`.
 
     Returns:
-        `BBN` on (float [B, H, W, 3], float [B, H, W, 3]), output float32 logits [B, C].
+        `BBN` (float [B, H, W, 3], float [B, H, W, 3]) -> float32 logits [B, C].
     """
     family = BACKBONES[backbone]()
     trunk = family.trunk(input_shape, **layer_options)

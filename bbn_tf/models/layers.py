@@ -1,4 +1,4 @@
-"""The layers Keras lacks: PyTorch's BatchNorm, shortcut A and BBN's two-branch classifier."""
+"""Layers that Keras does not have: PyTorch's BatchNorm, shortcut A, classifiers, class weights and mixup."""
 
 import keras
 from keras import ops
@@ -6,15 +6,15 @@ from keras import ops
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
-EVAL_ALPHA = 0.5  # section 4.4: at inference both branches are equally important
+EVAL_ALPHA = 0.5  # section 4.4: both branches are equally important at inference
 
 
 @keras.saving.register_keras_serializable(package="bbn_tf")
 class BatchNorm(keras.layers.BatchNormalization):
     """Batch normalisation with PyTorch's defaults and running statistics.
 
-    Keras keeps the biased batch variance in its running variance, PyTorch the unbiased one.  On TensorFlow
-    the fused operation is used: it keeps the unbiased one too, and Keras's own takes several passes more.
+    Keras averages the biased batch variance into its running variance, PyTorch the unbiased one.  On TensorFlow this
+    layer uses the fused operation: it also gives the unbiased variance, and it needs several passes less than Keras.
     """
 
     def __init__(self, momentum=0.9, epsilon=1e-5, **kwargs):
@@ -56,9 +56,13 @@ class BatchNorm(keras.layers.BatchNormalization):
 
 @keras.saving.register_keras_serializable(package="bbn_tf")
 class ShortcutA(keras.layers.Layer):
-    """He et al.'s shortcut A where the width grows: every stride-th pixel, new channels zero.
+    """He et al.'s shortcut A for blocks that add channels: keeps every stride-th pixel and adds channels of zeros.
 
-    The zeros stand half before and half after the old channels.  [B, H, W, C] -> [B, H/s, W/s, filters].
+    Half of the zeros come before the old channels, half after them.  [B, H, W, C] -> [B, H/s, W/s, filters].
+
+    Args:
+        filters: number of channels in the output.
+        stride: s.
     """
 
     def __init__(self, filters, stride, **kwargs):
@@ -76,20 +80,20 @@ class ShortcutA(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="bbn_tf")
 class CumulativeClassifier(keras.layers.Layer):
-    """Mixes both branches' features and classifies them: Eq. 1 of arXiv:1912.02413.
+    """Mixes the features of both branches and classifies them (Eq. 1 of arXiv:1912.02413).
 
         z = s * alpha * f_c W_c + s * (1 - alpha) * f_r W_r + b
 
-    with s = `feature_scale`.  The published code has s = 2 and the bias b (one linear layer over the
-    concatenated features: the same algebra); the paper writes s = 1 and no bias.
+    with s = `feature_scale`.  The published code has s = 2 and a bias b: it uses one linear layer on the concatenated
+    features, which is the same formula.  The paper has s = 1 and no bias.
 
-    `alpha` is a non-trainable scalar weight that a callback sets.  It is used in training only: in
-    inference alpha is 0.5, whatever the weight holds, unless the call names another.
+    `alpha` is a non-trainable scalar weight that a callback sets.  Only training uses it: inference uses alpha = 0.5,
+    unless the call gives another value.
 
     Args:
         num_classes: C.
         feature_scale: s.
-        use_bias: whether there is a b.
+        use_bias: whether b exists.
     """
 
     def __init__(self, num_classes, feature_scale=2.0, use_bias=True, **kwargs):
@@ -98,7 +102,7 @@ class CumulativeClassifier(keras.layers.Layer):
 
     def build(self, input_shape):
         width = input_shape[0][-1]
-        # PyTorch's default for a linear layer over the concatenation.
+        # PyTorch's default for a linear layer on the concatenated features.
         bound = (2 * width) ** -0.5
         uniform = [keras.initializers.RandomUniform(-bound, bound) for _ in range(3)]
         shape = (width, self.num_classes)
@@ -109,7 +113,7 @@ class CumulativeClassifier(keras.layers.Layer):
         self.alpha = self.add_weight((), "ones", dtype="float32", trainable=False, name="alpha", autocast=False)
 
     def call(self, features, alpha=None, training=False):
-        """Logits [B, C] from a pair of features [B, D]; `alpha` (float), if given, overrides the weight."""
+        """Computes logits [B, C] from a pair of features [B, D]; a given `alpha` (float) replaces the weight."""
         if alpha is None:
             alpha = self.alpha if training else EVAL_ALPHA
         conventional, rebalancing = (ops.cast(f, self.compute_dtype) for f in features)  # [B, D]
@@ -125,7 +129,7 @@ class CumulativeClassifier(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="bbn_tf")
 class CosineClassifier(keras.layers.Layer):
-    """`scale` times the cosine of features and class weights: LDAM's (arXiv:1906.07413). [B, D] -> [B, C]."""
+    """LDAM's classifier (arXiv:1906.07413): `scale` times the cosine of features and kernel. [B, D] -> [B, C]."""
 
     def __init__(self, num_classes, scale, **kwargs):
         super().__init__(**kwargs)
@@ -145,10 +149,10 @@ class CosineClassifier(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="bbn_tf")
 class ClassWeights(keras.layers.Layer):
-    """Passes logits [B, C] on and keeps the loss's class weights, float [C], where a callback can change them.
+    """Returns the logits [B, C] unchanged and stores the loss's class weights, float [C], for a callback to change.
 
-    A weight of the model and not an attribute of the loss: compiled code reads it anew at every step, on
-    every backend.
+    The class weights are a weight of the model, not an attribute of the loss, because compiled code reads weights again
+    at every step, on every backend.
     """
 
     def build(self, input_shape):
@@ -162,7 +166,7 @@ class ClassWeights(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="bbn_tf")
 class LogitScales(keras.layers.Layer):
-    """A learned factor for each class's logit, 1 to begin with: LWS of arXiv:1910.09217. [B, C] -> [B, C]."""
+    """Multiplies the logit of each class by a learned factor, at first 1 (LWS, arXiv:1910.09217). [B, C] -> [B, C]."""
 
     def build(self, input_shape):
         self.scales = self.add_weight((input_shape[-1],), "ones", name="scales")
@@ -172,9 +176,9 @@ class LogitScales(keras.layers.Layer):
 
 
 def partners(x):
-    """Every element beside its neighbour: [B, ...] -> [B, ...], 2i and 2i + 1 exchanged; B even.
+    """Exchanges elements 2i and 2i + 1, so that each is replaced by its partner: [B, ...] -> [B, ...]; B is even.
 
-    Batches come in random order, so the neighbour is a random partner, and it stays on the same replica.
+    The order of images is random, so the neighbour is a random partner; and it is always on the same replica.
     """
     shape = ops.shape(x)
     pairs = ops.reshape(x, (-1, 2, *shape[1:]))
@@ -183,11 +187,11 @@ def partners(x):
 
 @keras.saving.register_keras_serializable(package="bbn_tf")
 class Mixup(keras.layers.Layer):
-    """In training a convex combination of every image (or feature map) and its partner; identity in inference.
+    """Mixes every image (or feature map) with its partner in training; does nothing in inference.
 
         x' = share * x + (1 - share) * partner(x)    (Eq. 1 of arXiv:1710.09412)
 
-    `share` is a non-trainable scalar weight that a callback draws; 1 mixes nothing.  [B, ...] -> [B, ...].
+    `share` is a non-trainable scalar weight that a callback sets; with 1 nothing is mixed.  [B, ...] -> [B, ...].
     """
 
     def build(self, input_shape):

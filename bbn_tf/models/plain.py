@@ -1,4 +1,4 @@
-"""The plain network: the same trunk with one last block, and a loss that weights images by class."""
+"""The plain network: one trunk, one last block, and a loss with class weights."""
 
 import math
 
@@ -11,17 +11,17 @@ from bbn_tf.models.layers import ClassWeights, CosineClassifier, Mixup, partners
 
 @keras.saving.register_keras_serializable(package="bbn_tf")
 class Plain(keras.Model):
-    """Functional model image -> logits, whose loss weights the images by class. Made by `build_plain`."""
+    """Functional model image -> logits; its loss multiplies each image by its class weight.  See `build_plain`."""
 
     @property
     def class_weights(self):
-        """float32 [C], the loss's weight of each class."""
+        """Weight of each class in the loss, float32 [C] variable."""
         return self.get_layer("class_weights").class_weights
 
     @property
     def mixup_layers(self):
-        """The `Mixup` layers, from the input on; empty if there are none."""
-        inner = [layer for part in self.layers for layer in getattr(part, "layers", [])]  # of the trunk
+        """list of the `Mixup` layers, from input to output; empty without mixup."""
+        inner = [layer for part in self.layers for layer in getattr(part, "layers", [])]  # the trunk's layers
         return [layer for layer in inner if isinstance(layer, Mixup)]
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -32,16 +32,16 @@ class Plain(keras.Model):
 
         if not self.mixup_layers:
             return loss(y)
-        share = math.prod(layer.share for layer in self.mixup_layers)  # all but one are 1
+        share = math.prod(layer.share for layer in self.mixup_layers)  # at most one share differs from 1
         return share * loss(y) + (1 - share) * loss(partners(y))
 
     def inference(self, alphas=None):
-        """The model itself; see `BBN.inference`."""
+        """Returns this model, because it already maps one image to logits; `alphas` has no effect."""
         del alphas
         return self
 
     def classifier_kernels(self):
-        """dict: `plain`, float [D, C] array; of cosines (LDAM's) what multiplies unit-length features."""
+        """dict with the array `plain`, float [D, C]; LDAM's is normalised and scaled, for unit-length features."""
         classifier = self.get_layer("classifier")
         kernel = keras.ops.convert_to_numpy(classifier.kernel)
         if isinstance(classifier, CosineClassifier):
@@ -49,11 +49,14 @@ class Plain(keras.Model):
         return {"plain": kernel}
 
     def linear_view(self, branch="both", keep=True):
-        """See `BBN.linear_view`.
+        """Splits the model into features and a linear classifier: logits = features @ kernel + bias.
 
         Args:
-            branch: unused, there is one.
-            keep: whether kernel and bias are wanted; if not, LDAM's features are left as they are, not unit-length.
+            branch: not used, because there is only one branch.
+            keep: whether the caller uses kernel and bias; if not, LDAM's features are not scaled to unit length.
+
+        Returns:
+            (image, features [B, D] as Keras tensors; kernel float32 [D, C]; bias float32 [C]).
         """
         del branch
         classifier = self.get_layer("classifier")
@@ -66,15 +69,18 @@ class Plain(keras.Model):
 
 
 def build_plain(backbone, input_shape, num_classes, cosine_scale=None, mixup=False, **layer_options):
-    """The same network with one branch: image float [B, H, W, 3] -> float32 logits [B, C].
+    """Makes the network with one branch.
 
     Args:
-        backbone, input_shape, num_classes, **layer_options: as for `build_bbn`.
-        cosine_scale: if given, the logits are cosines times this, as LDAM needs them, not a linear layer's.
-        mixup: whether training mixes images and their feature maps; batches must then be even.
+        backbone: name in `BACKBONES`.
+        input_shape: (H, W, 3).
+        num_classes: C.
+        cosine_scale: float for LDAM: the logits are cosines times this number; None for a linear layer.
+        mixup: whether training mixes images or feature maps; the batch size must then be even.
+        **layer_options: see `ResNet.trunk`.
 
     Returns:
-        `Plain`.
+        `Plain` float [B, H, W, 3] -> float32 logits [B, C].
     """
     family = BACKBONES[backbone]()
     trunk = family.trunk(input_shape, mixup=mixup, **layer_options)
@@ -91,12 +97,12 @@ def build_plain(backbone, input_shape, num_classes, cosine_scale=None, mixup=Fal
 
 
 def linear_classifier(width, num_classes, **options):
-    """Dense layer [B, width] -> [B, num_classes], initialised as PyTorch's."""
+    """Makes a Dense layer [B, width] -> [B, num_classes] with PyTorch's initialisation."""
     bound = width**-0.5
     uniform = [keras.initializers.RandomUniform(-bound, bound) for _ in range(2)]
     return keras.layers.Dense(num_classes, kernel_initializer=uniform[0], bias_initializer=uniform[1], **options)
 
 
 def logits_dtype(dtype="float32", **_):
-    """float32 also where the rest computes in half precision: the loss needs it."""
+    """float32, also if other layers use half precision, because the loss needs it; float64 stays float64."""
     return "float64" if dtype == "float64" else "float32"

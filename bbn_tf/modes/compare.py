@@ -1,4 +1,4 @@
-"""--mode=compare: BBN beside the plain network, with the same settings."""
+"""--mode=compare: trains BBN and the plain network with the same settings."""
 
 import os
 
@@ -13,18 +13,21 @@ LABELS = {"plain": "plain (cross-entropy)", "bbn": "BBN"}
 
 
 def run(config):
-    """Trains both; prints a table, draws error by class.
+    """Trains both models, prints a table of their errors and draws the error of each class.
 
     Returns:
         dict model -> metrics.
 
     Raises:
-        UserError: a folder is in the way; see also `train_and_evaluate`.
+        UserError: a folder holds another run, or `train_and_evaluate` fails.
     """
     if os.path.exists(os.path.join(config.model_dir, "flags.txt")):
-        raise UserError(f"--model_dir={config.model_dir}: is a run folder; --mode=compare makes two in a folder")
+        raise UserError(
+            f"--model_dir={config.model_dir}: is a run folder; --mode=compare makes two run folders in --model_dir, so "
+            "name another folder"
+        )
     configs = {name: config.with_model(name, os.path.join(config.model_dir, name)) for name in LABELS}
-    for one in configs.values():  # both before minutes are spent on the first
+    for one in configs.values():  # check both before the first one trains for minutes
         RunFolder(one.model_dir).check(one.settings(), one.overwrite, DEFAULT_TEXTS)
     rows = {name: train_and_evaluate(one) for name, one in configs.items()}
     picture = os.path.join(config.model_dir, "error_by_class.png")

@@ -3,7 +3,7 @@
 from bbn_tf.choices import START, Choice, Setting, Table
 
 WRITERS = "bbn_tf.modes.export:"
-# Trait `packages`: what TensorFlow alone lacks for it.
+# Trait `packages`: the packages that the format needs besides TensorFlow.
 FORMATS = Table(
     "export_formats",
     saved_model=Choice(f"{WRITERS}write_saved_model"),
@@ -13,7 +13,7 @@ FORMATS = Table(
 EXPORT_FORMATS = Setting(
     "export_formats",
     ("saved_model",),
-    f"What to write, separated by commas, of {', '.join(FORMATS)}.",
+    f"Formats to write, separated by commas: {', '.join(FORMATS)}.",
     kind=tuple[str, ...],
     table=FORMATS,
     part=START,

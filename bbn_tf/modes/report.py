@@ -1,4 +1,4 @@
-"""--mode=report: tables and pictures of finished runs."""
+"""--mode=report: makes tables and pictures of finished runs."""
 
 from bbn_tf.modes.sweep import check_plan, read_plan
 from bbn_tf.runs.plan import FoundRuns
@@ -6,7 +6,7 @@ from bbn_tf.runs.report import report
 
 
 def run(config):
-    """Writes and prints the report of a plan, or of all runs below a folder."""
+    """Writes and prints the report of a plan, or of all runs in a folder."""
     if not config.plan:
         print(report(FoundRuns(config.model_dir)))
         return

@@ -1,4 +1,4 @@
-"""--mode=sweep: all runs of a plan."""
+"""--mode=sweep: trains all runs of a plan."""
 
 import functools
 
@@ -12,7 +12,7 @@ from bbn_tf.runs.sweep import sweep
 
 
 def run(config):
-    """Makes the runs that are not finished, and a report of those that are."""
+    """Trains the unfinished runs, then writes a report of the finished ones."""
     plan = read_plan(config)
     check_plan(plan)
     data = [f"--data_dir={config.data_dir}"] if config.data_dir else []
@@ -30,14 +30,14 @@ def read_plan(config):
 
 
 def check_plan(plan, to_run=True):
-    """Parses the flags of every run of a `bbn_tf.runs.plan.Plan`, so that no mistake shows after hours.
+    """Checks the flags of every run of a plan before the first run starts.
 
     Args:
         plan: `bbn_tf.runs.plan.Plan`.
-        to_run: whether its runs are to be made, or only to be read.
+        to_run: whether the runs will be trained; if not, they are only read.
 
     Raises:
-        UserError: see `Config`; names the row.
+        UserError: the flags of a run are wrong; the message names the row and the column.
     """
     settings = {}
     for one in plan.runs():
@@ -48,5 +48,5 @@ def check_plan(plan, to_run=True):
         if config.mode not in ("train", "probe"):
             raise UserError(f"--plan={plan.path}: {one.row}, {one.column}: --mode={config.mode} is not a run")
         settings[str(one.folder)] = config.settings()
-        ignore = () if to_run else ("from_run",)  # a folder may have been moved since
+        ignore = () if to_run else ("from_run",)  # the folder may have moved since
         RunFolder(one.folder).check(config.settings(), overwrite=False, defaults=DEFAULT_TEXTS, ignore=ignore)

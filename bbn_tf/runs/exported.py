@@ -1,4 +1,4 @@
-"""What an exported model records of its run."""
+"""Facts about a run that its exported model records."""
 
 import json
 import os
@@ -6,26 +6,39 @@ import pathlib
 
 from bbn_tf.errors import UserError
 
-# In a SavedModel `assets.extra` is for whoever deploys it: TensorFlow and TensorFlow Serving read nothing there
-# but files of their own names, and it travels with the folder.
+# A SavedModel has `assets.extra` for the users' own files: TensorFlow and TensorFlow Serving ignore unknown files
+# there, and the file moves with the folder.
 EXPORT_FACTS = os.path.join("assets.extra", "run.json")
 
 
 def read_export_facts(path):
-    """What `bbn_tf.modes.export` recorded beside the SavedModel in `path`, dict; None if there is no SavedModel.
+    """Reads the facts that `bbn_tf.modes.export` recorded with a SavedModel.
+
+    Returns:
+        dict with at least `settings` (dict) and `class_names` (list); None if `path` holds no SavedModel.
 
     Raises:
-        UserError: a SavedModel that was exported by something else, or is damaged.
+        UserError: another program exported the SavedModel, or its facts are damaged.
     """
     path = pathlib.Path(path)
     if not (path / "saved_model.pb").is_file():
         return None
     try:
         facts = json.loads((path / EXPORT_FACTS).read_text())
-        facts["settings"].items(), facts["class_names"][0]  # the least it must hold
-        return facts
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise UserError(
-            f"--model_dir={path}: its {EXPORT_FACTS} can't be read ({type(error).__name__}); name a folder that "
-            "--mode=export wrote"
-        ) from error
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, type(error).__name__) from error
+    if not _are_complete(facts):
+        raise _unreadable(path, "settings or class_names are missing")
+    return facts
+
+
+def _are_complete(facts):
+    if not isinstance(facts, dict) or not isinstance(facts.get("settings"), dict):
+        return False
+    return isinstance(facts.get("class_names"), list) and len(facts["class_names"]) > 0
+
+
+def _unreadable(path, reason):
+    return UserError(
+        f"--model_dir={path}: its {EXPORT_FACTS} can't be read ({reason}); name a folder that --mode=export wrote"
+    )

@@ -1,12 +1,13 @@
-"""The kinds of pictures that a report has, by name."""
+"""Kinds of pictures in a report, by name."""
 
 from bbn_tf.choices import Choice, Table
 
 PICTURES, TABLES = "bbn_tf.runs.report_pictures:", "bbn_tf.runs.report_tables:"
-GRID_ROW = "{} + {}"  # how a grid's cells are called as rows, by what is across and down
+GRID_ROW = "{} + {}"  # name of the row in a grid's cell, from the names across and down
 
-# Traits: `keys`, lists of names that a plan gives it; `required`, those it can't do without; `needs`, the figure of
-# metrics.json that it shows; `table`, the function that writes its numbers as Markdown; `papers`, it shows the paper's.
+# Traits: `keys`, lists of names in the plan; `required`, the keys that it always needs; `needs`, the figure of
+# metrics.json that it shows; `table`, the function that writes its numbers as Markdown; `papers`, whether it also shows
+# the paper's figures.
 KINDS = Table(
     "kind",
     errors=Choice(f"{PICTURES}errors", keys=("rows",), needs="top1_error", papers=True),
@@ -27,7 +28,11 @@ KINDS = Table(
 
 
 def shown_rows(picture):
-    """The rows that a plan's picture (dict) shows, None for all."""
+    """Returns the rows that a picture shows, list of names; None for all rows.
+
+    Args:
+        picture: dict, from the plan.
+    """
     if KINDS[picture["kind"]].required:
         return [GRID_ROW.format(across, down) for across in picture["across"] for down in picture["down"]]
     return picture.get("rows")

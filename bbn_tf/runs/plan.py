@@ -1,21 +1,21 @@
-"""A plan: a table's rows (methods), columns (data) and seeds, as a TOML file; every cell and seed is a run.
+"""A plan: a TOML file with rows (methods), columns (data) and seeds; each cell of the table and each seed is a run.
 
 title = "Table 4: adaptors"
 seeds = [0, 1, 2]
-flags = ["--epochs=100"]                  # of every run but second stages, after all others
+flags = ["--epochs=100"]                  # for every run but second stages; they follow all other flags
 
-[columns]                                 # name -> flags: which data
+[columns]                                 # name -> flags that choose the data
 "CIFAR-10, IF 50" = ["--flagfile=flags/cifar10_lt.flags"]
 
-[rows."BBN"]                              # name -> which method
+[rows."BBN"]                              # name -> flags that choose the method
 flags = ["--flagfile=flags/bbn.flags"]
-paper = { "CIFAR-10, IF 50" = 17.82 }     # the paper's error in percent, where it has one
-columns = ["CIFAR-10, IF 50"]             # if not all
+paper = { "CIFAR-10, IF 50" = 17.82 }     # the paper's error in percent, if it has one
+columns = ["CIFAR-10, IF 50"]             # if the row does not have all columns
 
 [rows."BBN, tau-normalised"]
 flags = ["--flagfile=flags/tau_norm.flags"]
-from = "BBN"                              # a second stage: of that row's run, same column and seed
-from_column = "CIFAR-10, IF 50"           # ... or of this column
+from = "BBN"                              # a second stage starts from this row's run, same column and seed
+from_column = "CIFAR-10, IF 50"           # ... or from the run in this column
 
 [[pictures]]                              # see `bbn_tf.runs.picture_kinds.KINDS`
 kind = "error_by_class"
@@ -33,22 +33,30 @@ from bbn_tf.errors import UserError
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.runs.picture_kinds import KINDS, shown_rows
 
-# Of every key: what it must be, and how to say that.
+# For every key: a test of its value, and the words for a message.
 TEXT = (lambda x: isinstance(x, str) and x != "", "a text")
 TEXTS = (lambda x: isinstance(x, list) and all(isinstance(y, str) for y in x), "a list of texts")
 SOME_TEXTS = (lambda x: TEXTS[0](x) and 0 < len(x) == len(set(x)), "a list of texts, each once")
-SEEDS = (lambda x: isinstance(x, list) and 0 < len(x) == len({y for y in x if type(y) is int}),
-         "a list of whole numbers, each once")  # fmt: skip
+SEEDS = (
+    lambda x: isinstance(x, list) and 0 < len(x) == len({y for y in x if type(y) is int}),
+    "a list of whole numbers, each once",
+)
 NUMBERS = (lambda x: isinstance(x, dict) and all(type(y) in (int, float) for y in x.values()), "a table of numbers")
 FLAG_LISTS = (lambda x: isinstance(x, dict) and x and all(map(TEXTS[0], x.values())), "a table of lists of flags")
 TABLES = (lambda x: isinstance(x, dict) and x and all(isinstance(y, dict) for y in x.values()), "a table of tables")
 LIST_OF_TABLES = (lambda x: isinstance(x, list) and all(isinstance(y, dict) for y in x), "[[pictures]]")
 
-FILE = {"title": TEXT, "seeds": SEEDS, "flags": TEXTS, "columns": FLAG_LISTS, "rows": TABLES,
-        "pictures": LIST_OF_TABLES}  # fmt: skip
+FILE = {
+    "title": TEXT,
+    "seeds": SEEDS,
+    "flags": TEXTS,
+    "columns": FLAG_LISTS,
+    "rows": TABLES,
+    "pictures": LIST_OF_TABLES,
+}
 ROW = {"flags": TEXTS, "paper": NUMBERS, "columns": SOME_TEXTS, "from": TEXT, "from_column": TEXT}
 PICTURE = {"kind": TEXT, "title": TEXT, "column": TEXT}
-OF_THE_PLAN = ("seed", "model_dir", "from_run", "overwrite")  # flags that a run gets from its place
+OF_THE_PLAN = ("seed", "model_dir", "from_run", "overwrite")  # flags that follow from a run's place in the plan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +64,10 @@ class PlannedRun:
     """One run of a plan.
 
     Attributes:
-        row, column, seed: its place in the table; the seed of a found run is text.
-        folder: its own, pathlib.Path.
-        arguments: tuple of main.py's arguments, but for the folder.
-        after: the folder of the run that it begins with; None for a first stage.
+        row, column, seed: its place in the table; a found run has its seed as text.
+        folder: folder of this run, pathlib.Path.
+        arguments: tuple of arguments for main.py, without the folders.
+        after: folder of the run that it starts from; None for a first stage.
     """
 
     row: str
@@ -70,21 +78,21 @@ class PlannedRun:
     after: pathlib.Path | None
 
     def command(self):
-        """All arguments of main.py."""
-        begin = () if self.after is None else (f"--from_run={self.after}",)
-        return [*self.arguments, *begin, f"--model_dir={self.folder}"]
+        """list of all arguments for main.py."""
+        start = () if self.after is None else (f"--from_run={self.after}",)
+        return [*self.arguments, *start, f"--model_dir={self.folder}"]
 
 
 class Plan:
-    """A plan's file, checked.
+    """A plan that was read from its file and checked.
 
     Args:
-        path: of the TOML file.
-        folder: below which the runs are.
+        path: path of the TOML file.
+        folder: folder that holds all run folders.
         located: function of a flag's text and the plan's folder -> the text with a path that exists.
 
     Raises:
-        UserError: it can't be read, or something in it has no meaning.
+        UserError: the file can't be read, or something in it has no meaning.
     """
 
     def __init__(self, path, folder, located=lambda flag, beside: flag):
@@ -98,19 +106,19 @@ class Plan:
         self.located = functools.partial(located, beside=pathlib.Path(path).parent)
 
     def runs(self):
-        """list of `PlannedRun`, what a run begins with before it."""
+        """list of `PlannedRun`; a run comes after the run that it starts from."""
         ordered = sorted(self.rows, key=self._depth)
         places = [(row, column) for row in ordered for column in self.columns_of(row)]
         return [self.run(row, column, seed) for row, column in places for seed in self.seeds]
 
     def run(self, row, column, seed):
-        """The `PlannedRun` of a place in the table."""
-        definition, begin, last = self.rows[row], None, self.flags
+        """Returns the `PlannedRun` at a place in the table."""
+        definition, start, last = self.rows[row], None, self.flags
         if "from" in definition:
-            begin, last = self._place(definition["from"], definition.get("from_column", column), seed), []
+            start, last = self._place(definition["from"], definition.get("from_column", column), seed), []
         flags = [*self.columns[column], *definition["flags"], *last]
         arguments = (*map(self.located, flags), f"--seed={seed}")
-        return PlannedRun(row, column, seed, self._place(row, column, seed), arguments, begin)
+        return PlannedRun(row, column, seed, self._place(row, column, seed), arguments, start)
 
     def columns_of(self, row):
         return self.rows[row].get("columns", list(self.columns))
@@ -119,47 +127,48 @@ class Plan:
         return self.folder / _slug(row) / _slug(column) / f"seed{seed}"
 
     def _depth(self, row):
-        """How many runs come before: a second stage of a second stage has two."""
+        """Number of runs that must come first: 1 for a second stage, 2 if it starts from a second stage."""
         return 1 + self._depth(self.rows[row]["from"]) if "from" in self.rows[row] else 0
 
     def _check(self):
         for names in (self.rows, self.columns):
             slugs = [_slug(name) for name in names]
-            self._must(all(slugs), f"a name has neither letter nor digit: {list(names)}")
+            self._must(all(slugs), f"a name has no letter and no digit: {list(names)}")
             self._must(len(set(slugs)) == len(slugs), f"two names give the same folder: {sorted(slugs)}")
         for row, definition in self.rows.items():
             what = f"row {row!r}"
             self._typed(what, definition, ROW, required=("flags",))
-            self._must("from" in definition or "from_column" not in definition, f"{what} has from_column, but no from")
+            self._must("from" in definition or "from_column" not in definition, f"{what} has from_column without from")
             self._check_names(what, self.columns, "column", [*definition.get("paper", {}), *self.columns_of(row)])
         for row in self.rows:
-            self._check_beginning(row)
+            self._check_start(row)
         for flags in (self.flags, *self.columns.values(), *(definition["flags"] for definition in self.rows.values())):
             for flag in flags:
                 name = flag.lstrip("-").partition("=")[0]
-                self._must(name not in OF_THE_PLAN, f"has --{name}, which a run gets from its place in the table")
+                self._must(name not in OF_THE_PLAN, f"has --{name}, but each run gets it from its place in the table")
         for picture in self.pictures:
             self._check_picture(picture)
 
-    def _check_beginning(self, row):
-        """That what a second stage begins with, and what that begins with, is there."""
+    def _check_start(self, row):
+        """Checks that the run exists from which a second stage starts, and so on down to a first stage."""
         seen = row
         for _ in self.rows:
             if "from" not in self.rows[seen]:
                 return
-            begin = self.rows[seen]["from"]
-            self._check_names(f"row {seen!r} begins with {begin!r}, and", self.rows, "row", [begin])
+            start = self.rows[seen]["from"]
+            self._must(start in self.rows, f"row {seen!r} starts from {start!r}, which is not a row")
             for column in self.columns_of(seen):
                 first = self.rows[seen].get("from_column", column)
-                there = first in self.columns_of(begin)
-                self._must(there, f"row {seen!r} begins with {begin!r} of {first!r}, which is not there")
-            seen = begin
-        self._must(False, f"row {row!r} begins, in the end, with itself")
+                known = first in self.columns_of(start)
+                rule = f"row {seen!r} starts from {start!r} in column {first!r}, which {start!r} does not have"
+                self._must(known, rule)
+            seen = start
+        raise self._error(f"row {row!r} starts from itself, directly or through other rows")
 
     def _check_picture(self, picture):
         kind = picture.get("kind")
         known = isinstance(kind, str) and kind in KINDS
-        self._must(known, f"a picture's kind is {kind!r}, must be one of {', '.join(KINDS)}")
+        self._must(known, f"a picture has kind {kind!r}, must be one of {', '.join(KINDS)}")
         what = f"picture {kind!r}"
         keys = {**PICTURE, **dict.fromkeys(KINDS[kind].keys, SOME_TEXTS)}
         self._typed(what, picture, keys, ("title", *(KINDS[kind].required or ())))
@@ -168,7 +177,7 @@ class Plan:
 
     def _typed(self, what, content, types, required):
         for key, value in content.items():
-            self._must(key in types, f"{what} has {key!r}, must be of {', '.join(sorted(types))}")
+            self._must(key in types, f"{what} has {key!r}, must be one of {', '.join(sorted(types))}")
             is_right, wanted = types[key]
             self._must(is_right(value), f"{what}: {key} must be {wanted}")
         for key in required:
@@ -176,20 +185,23 @@ class Plan:
 
     def _check_names(self, what, there, kind, names):
         for name in names:
-            self._must(name in there, f"{what} names {name!r}, which is no {kind}")
+            self._must(name in there, f"{what} names {name!r}, which is not a {kind}")
 
     def _must(self, condition, rule):
         if not condition:
-            raise UserError(f"--plan={self.path}: {rule}")
+            raise self._error(rule)
+
+    def _error(self, rule):
+        return UserError(f"--plan={self.path}: {rule}")
 
 
 class FoundRuns:
-    """What a report needs of a plan, made from the run folders below a folder, whatever they are.
+    """All finished runs in a folder, with the attributes of `Plan` that a report uses.
 
-    A row is a folder's name without its seed, a column a data set with its imbalance factor.
+    A row is the name of a run folder without its seed; a column is a data set with its imbalance factor.
 
     Args:
-        folder: to look through, all levels.
+        folder: folder to search, with all its subfolders.
 
     Raises:
         UserError: a run's flags.txt is damaged.

@@ -1,4 +1,4 @@
-"""Runs a plan: a process of the program for every run that is not finished yet, several at a time."""
+"""Runs a plan: starts the program once for every unfinished run, several at the same time."""
 
 import contextlib
 import ctypes
@@ -14,24 +14,24 @@ from bbn_tf.files import writing
 from bbn_tf.runs.folder import RunFolder
 
 PROGRAM = (sys.executable, "-m", "bbn_tf")
-ROOT = pathlib.Path(__file__).parents[2]  # where the package is found
-POLL = 0.2  # seconds
+ROOT = pathlib.Path(__file__).parents[2]  # folder that holds the package
+POLL = 0.2  # seconds between two looks at the processes
 PR_SET_PDEATHSIG = 1
 
 
 def sweep(plan, jobs, arguments=()):
-    """Runs what of a plan is not finished, and prints what is done, running and failed.
+    """Runs the unfinished runs of a plan and prints how many runs are done, running and failed.
 
-    A run that was interrupted goes on; one that fails does not stop the others, but those that begin with it.
-    What a run prints is in `<its folder>.log`.
+    Interrupted runs resume.  If a run fails, only the runs that start from it fail too; all others continue.  The
+    output of a run goes to `<its folder>.log`.
 
     Args:
-        plan: `bbn_tf.runs.plan.Plan`, of whose runs all flags have been checked.
-        jobs: processes at a time.
-        arguments: of every run besides its own.
+        plan: `bbn_tf.runs.plan.Plan`; the flags of all its runs must have been checked.
+        jobs: number of processes at the same time.
+        arguments: additional arguments for every run.
 
     Raises:
-        UserError: at the end, if runs have failed.
+        UserError: some runs failed; raised after all others have ended.
     """
     waiting = [run for run in plan.runs() if not is_finished(run.folder)]
     progress = Progress(len(plan.runs()), len(waiting))
@@ -45,7 +45,8 @@ def sweep(plan, jobs, arguments=()):
             progress.show(len(waiting), len(running), len(failed))
             time.sleep(POLL)
             for run in [run for run, process in running.items() if process.poll() is not None]:
-                if running.pop(run).returncode or not is_finished(run.folder):
+                process = running.pop(run)
+                if process.returncode or not is_finished(run.folder):
                     failed[run] = f"{_last_line(run)} (see {_log(run)})"
     finally:
         _stop(running.values())
@@ -60,7 +61,7 @@ def is_finished(folder):
 
 
 class Progress:
-    """One line: runs done, running, failed, and how long the rest will take by what those of this sweep took."""
+    """Prints one line: runs done, running and failed, and the time left, estimated from the runs of this sweep."""
 
     def __init__(self, total, to_do):
         self.total, self.to_do, self.start, self.shown = total, to_do, time.perf_counter(), None
@@ -79,16 +80,16 @@ class Progress:
 
 
 def _drop_hopeless(waiting, failed):
-    """Counts as failed what begins with a run that failed."""
+    """Marks the runs that start from a failed run as failed."""
     folders = {run.folder for run in failed}
     for run in [run for run in waiting if run.after in folders]:
         waiting.remove(run)
-        failed[run] = f"begins with {run.after}, which failed"
+        failed[run] = f"starts from {run.after}, which failed"
         folders.add(run.folder)
 
 
 def _next_ready(waiting):
-    """The first run that has what it begins with; None if all have to wait."""
+    """Returns the first run that can start; None if every run waits for another run."""
     return next((run for run in waiting if run.after is None or is_finished(run.after)), None)
 
 
@@ -97,27 +98,36 @@ def _start(run, jobs, arguments):
     with writing(log):
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "ab") as file:
-            return subprocess.Popen([*PROGRAM, *arguments, *run.command()], env=_environment(jobs),
-                                    stdout=file, stderr=subprocess.STDOUT, preexec_fn=_end_with_parent)  # fmt: skip
+            return subprocess.Popen(
+                [*PROGRAM, *arguments, *run.command()],
+                env=_environment(jobs),
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                preexec_fn=_end_with_parent,
+            )
 
 
 def _end_with_parent():
-    """In the new process: asks Linux to end it, as Ctrl-C would, when the sweep is killed."""
-    with contextlib.suppress(OSError, AttributeError):  # elsewhere it trains on
+    """Called in the new process: asks Linux to end it like Ctrl-C does, if the sweep is killed."""
+    with contextlib.suppress(OSError, AttributeError):  # on other systems the run continues
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _environment(jobs):
-    """Gives each process its share of cores and of a GPU's memory, unless the user has said otherwise."""
+    """Gives each process its share of the cores and of a GPU's memory; variables that the user has set win."""
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
-    shares = {"TF_NUM_INTRAOP_THREADS": threads, "OMP_NUM_THREADS": threads, "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-              "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / jobs:.2f}"}  # fmt: skip
+    shares = {
+        "TF_NUM_INTRAOP_THREADS": threads,
+        "OMP_NUM_THREADS": threads,
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / jobs:.2f}",
+    }
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     return {**(shares if jobs > 1 else {}), **os.environ, "PYTHONPATH": path}
 
 
 def _stop(processes):
-    """Ends what still runs: each has saved its last finished epoch."""
+    """Ends the processes that still run; each has saved its last finished epoch."""
     for process in processes:
         process.terminate()
     for process in processes:
@@ -131,7 +141,7 @@ def _log(run):
 
 
 def _last_line(run):
-    """The error's line, or the last one, of what a run printed."""
+    """Returns the error line of a run's log, or its last line if there is no error line."""
     lines = _log(run).read_text(errors="replace").strip().splitlines() or ["printed nothing"]
     return next((line for line in reversed(lines) if line.startswith("error: ")), lines[-1])
 

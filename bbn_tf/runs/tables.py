@@ -72,10 +72,17 @@ def left_out(runs):
     Args:
         runs: iterable of metrics.
     """
-    classes = (zip(one["class_names"], one["per_class_error"], strict=True) for one in runs)
-    names = list(dict.fromkeys(name for pairs in classes for name, error in pairs if error is None))
+    names = list(dict.fromkeys(name for one in runs for name in _without_image(one)))
     more = f" and {len(names) - MOST_NAMED} more, see metrics.json" if len(names) > MOST_NAMED else ""
     return ", ".join(map(repr, names[:MOST_NAMED])) + more
+
+
+def _without_image(metrics):
+    """List of the names of classes without a test image; an older run has to be asked class by class."""
+    if "classes_without_eval_images" in metrics:
+        return metrics["classes_without_eval_images"]
+    pairs = zip(metrics["class_names"], metrics["per_class_error"], strict=True)
+    return [name for name, error in pairs if error is None]
 
 
 def left_out_notes(runs):

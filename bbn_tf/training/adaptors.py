@@ -1,8 +1,8 @@
-"""Adaptors: how alpha, the weight of the conventional branch, moves over training (Table 4).
+"""Adaptors: functions that give alpha, the weight of the conventional branch, during training (Table 4).
 
-Each is a function of the progress t = T / T_max in [0, 1), T the epoch from 0 (as the published code
-counts: training starts at t = 0 and never reaches 1).  `beta` alone ignores the progress and draws
-from `rng`; it is drawn anew every step, the others are set once an epoch.
+Each adaptor is a function of the progress t = T / T_max in [0, 1).  The epoch T counts from 0, as in the published
+code: training starts at t = 0, and t never reaches 1.  Only `beta` ignores the progress and draws from `rng`; it draws
+a new alpha at every step, the other adaptors give one alpha per epoch.
 
     >>> parabolic_decay(0.5)
     0.75
@@ -39,7 +39,7 @@ def cosine_decay(t, rng=None):
 
 
 def parabolic_decay(t, rng=None):
-    """alpha = 1 - t^2 (Eq. 5 of arXiv:1912.02413, the proposed one)."""
+    """alpha = 1 - t^2 (Eq. 5 of arXiv:1912.02413, the paper's choice)."""
     return 1 - t**2
 
 
@@ -52,4 +52,4 @@ ADAPTORS = Table(
     cosine_decay=Choice(cosine_decay),
     parabolic_decay=Choice(parabolic_decay),
 )
-ADAPTOR = Setting("adaptor", "parabolic_decay", "How BBN's alpha moves over the epochs.", table=ADAPTORS)
+ADAPTOR = Setting("adaptor", "parabolic_decay", "How BBN's alpha changes over the epochs.", table=ADAPTORS)

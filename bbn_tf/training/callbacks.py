@@ -1,7 +1,8 @@
-"""Keras callbacks, one duty each; all state is derived from the epoch, so that a resumed run is exact.
+"""Keras callbacks with one duty each; their state depends only on the epoch, so a resumed run is exact.
 
-On JAX, Keras waits for every step's loss before it starts the next one, unless each callback that looks at it is
-`async_safe`: then threads wait, and call `on_train_batch_end`, in any order but before `on_epoch_end`.
+On JAX, Keras waits for the loss of every step before it starts the next step, unless every callback that reads the loss
+is `async_safe`.  In that case threads wait for the loss and call `on_train_batch_end`: in any order, but before
+`on_epoch_end`.
 """
 
 import math
@@ -15,12 +16,12 @@ from bbn_tf.training import checkpoints
 
 
 class ScheduleVariable(keras.callbacks.Callback):
-    """Sets a variable once an epoch by a function of the epoch, and shows and logs its value.
+    """Sets a variable once per epoch to the value of a schedule; shows and logs this value.
 
     Args:
-        name: under which the value is logged.
-        schedule: epoch (from 0) -> float.
-        variable: model -> the variable to assign; on TensorFlow its `.value` is a tf.Variable.
+        name: name of the value in the logs.
+        schedule: function epoch (from 0) -> float.
+        variable: function model -> variable to set; on TensorFlow the variable's `.value` is a tf.Variable.
     """
 
     async_safe = True
@@ -41,11 +42,11 @@ class ScheduleVariable(keras.callbacks.Callback):
 
 
 class DrawAlpha(keras.callbacks.Callback):
-    """Draws alpha anew every step, for an adaptor that is a distribution; logs the epoch's mean.
+    """Draws a new alpha at every step, for an adaptor that is a distribution; logs the mean of the epoch.
 
     Args:
-        adaptor: (progress, numpy Generator) -> alpha.
-        seed: the draws depend on (seed, epoch, step) only.
+        adaptor: function (progress, numpy Generator) -> alpha.
+        seed: int; the draws depend only on (seed, epoch, step).
     """
 
     def __init__(self, adaptor, seed):
@@ -68,11 +69,11 @@ class DrawAlpha(keras.callbacks.Callback):
 
 
 class DeferClassWeights(keras.callbacks.Callback):
-    """Sets the loss's class weights from an epoch on, and weights of 1 before ("DRW" of arXiv:1906.07413).
+    """Sets all class weights of the loss to 1 at first, and to `weights` later ("DRW" in arXiv:1906.07413).
 
     Args:
         weights: float [C].
-        first_epoch: from 0.
+        first_epoch: first epoch (from 0) with `weights`.
     """
 
     def __init__(self, weights, first_epoch):
@@ -84,12 +85,13 @@ class DeferClassWeights(keras.callbacks.Callback):
 
 
 class DrawMixup(keras.callbacks.Callback):
-    """Draws anew every step how much is mixed, and where: share ~ Beta(concentration, concentration).
+    """Draws mixup's share ~ Beta(concentration, concentration) and the layer that mixes, at every step.
 
     Args:
-        concentration: the Beta distribution's parameter.
-        anywhere: mix at one of the model's `Mixup` layers, each as likely (manifold mixup); else the input.
-        seed: the draws depend on (seed, epoch, step) only.
+        concentration: parameter of the Beta distribution.
+        anywhere: if True, one of the model's `Mixup` layers mixes, with equal probabilities (manifold mixup); if False,
+            the input is mixed.
+        seed: int; the draws depend only on (seed, epoch, step).
     """
 
     def __init__(self, concentration, anywhere, seed):
@@ -109,7 +111,7 @@ class DrawMixup(keras.callbacks.Callback):
 
 
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
-    """Ends the run, naming epoch and step, as soon as the loss is not a number or infinite."""
+    """Ends the run when the loss is NaN or infinite; the message names the epoch and the step."""
 
     async_safe = True
 
@@ -123,19 +125,19 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
         if not self.diverged:
             return
         first = min(self.diverged)
-        if self.seen.issuperset(range(first)):  # else an earlier step is still to come, and raises
+        if self.seen.issuperset(range(first)):  # an earlier step that arrives later must be the one that raises
             raise UserError(
                 f"loss is {self.diverged[first]} in epoch {self.epoch + 1}, step {first + 1}: training diverged; "
-                "a lower --learning_rate or a longer --warmup_epochs may help (start anew with --overwrite)"
+                "a lower --learning_rate or a longer --warmup_epochs may help (start again with --overwrite)"
             )
 
 
 class Evaluate(keras.callbacks.Callback):
-    """Adds the errors on the evaluation images to the logs every `every` epochs, and after the last.
+    """Adds the errors on the evaluation images to the logs after every `every` epochs and after the last epoch.
 
     Args:
-        evaluate: () -> dict; its single figures are logged.
-        every: epochs; 0 for after the last only.
+        evaluate: function () -> dict; its floats are logged.
+        every: number of epochs; 0 to evaluate only after the last epoch.
     """
 
     def __init__(self, evaluate, every):
@@ -150,10 +152,10 @@ class Evaluate(keras.callbacks.Callback):
 
 
 class WriteHistory(keras.callbacks.Callback):
-    """Hands over the epoch's logs, with the seconds the epoch took, as a row of history.csv.
+    """Appends the logs of each epoch, and the seconds that it took, as a row to history.csv.
 
     Args:
-        append: row (dict) -> None, see `RunFolder.append_history`.
+        append: function row (dict) -> None, see `RunFolder.append_history`.
     """
 
     def __init__(self, append):
@@ -168,10 +170,11 @@ class WriteHistory(keras.callbacks.Callback):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves the weights with the optimizer's state after every epoch.
+    """Saves the weights and the optimizer's state after every epoch.
 
     Args:
-        save: (epochs done, write: path -> None) -> None, see `RunFolder.save_checkpoint`.
+        save: function (epochs done, write) -> None, where write is a function path -> None; see
+            `RunFolder.save_checkpoint`.
     """
 
     def __init__(self, save):

@@ -1,4 +1,4 @@
-"""Weights of the classes in the loss, from the training images' class counts n_i (int [C], all positive)."""
+"""Class weights for the loss, computed from the class counts n_i of the training images (int [C], all positive)."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ def no_weights(class_counts):
 
 
 def inverse_frequency(class_counts):
-    """w_i proportional to 1 / n_i, mean 1 ("RW" of arXiv:1912.02413, section 3)."""
+    """w_i proportional to 1 / n_i, mean 1 ("RW" in section 3 of arXiv:1912.02413)."""
     weights = 1 / np.asarray(class_counts, np.float64)
     return weights / weights.mean()
 

@@ -1,22 +1,23 @@
-"""What a second stage makes a classifier of: the frozen one changed, or a new one.
+"""Classifiers of a second stage: the first stage's classifier, frozen and changed, or a new one.
 
-Decoupled training of Kang et al. (arXiv:1910.09217) and post-hoc logit adjustment of Menon et al. (arXiv:2007.07314).
-A row's function maps (kernel float [D, C], bias float [C], class_counts int [C]) to the kernel and the bias.
+The methods are decoupled training (Kang et al., arXiv:1910.09217) and post-hoc logit adjustment (Menon et al.,
+arXiv:2007.07314).  A row's function maps (kernel float [D, C], bias float [C], class_counts int [C]) to (kernel, bias).
 """
 
 import numpy as np
 
 from bbn_tf.choices import SECOND_STAGE, Choice, Setting, Table, at_least
+from bbn_tf.models.features import BRANCH_ALPHAS
 from bbn_tf.training.losses import LOGIT_ADJUSTMENT
 
 
 def unchanged(kernel, bias, class_counts):
-    """The kernel and the bias as they are."""
+    """Returns the kernel and the bias unchanged."""
     return kernel, bias
 
 
 def tau_normalised(kernel, bias, class_counts, tau):
-    """w_i / |w_i|^tau, and no bias (Eq. 4 of arXiv:1910.09217 and its code)."""
+    """w_i / |w_i|^tau, without a bias (Eq. 4 of arXiv:1910.09217 and its code)."""
     norms = np.linalg.norm(kernel, axis=0)
     return kernel / np.maximum(norms, np.finfo(np.float32).tiny) ** tau, np.zeros_like(bias)
 
@@ -26,10 +27,10 @@ def logit_adjusted(kernel, bias, class_counts, logit_adjustment):
     return kernel, bias - logit_adjustment * np.log(class_counts / np.sum(class_counts))
 
 
-TAU = Setting("tau", 1.0, "tau-normalisation: the exponent.", rule=at_least(0))
+TAU = Setting("tau", 1.0, "Exponent of tau-normalisation.", rule=at_least(0))
 NO_TRAINING = {"epochs": 0, "lr_schedule": "steps", "lr_milestones": (), "warmup_epochs": 0}
-# Traits: `keeps`, it needs the kernel of the first stage; `scaled`, it learns a scale for each class's logit;
-# `untrained`, nothing is learned.
+# Traits: `keeps`, it needs the kernel of the first stage; `scaled`, it learns a scale for the logit of each class;
+# `untrained`, it learns nothing.
 CLASSIFIERS = Table(
     "classifier",
     retrain=Choice(unchanged),
@@ -40,9 +41,9 @@ CLASSIFIERS = Table(
 BRANCH = Setting(
     "branch",
     None,
-    "Second stage of a BBN: whose features, of one branch or of both (if not given).",
+    "Second stage of a BBN: use the features of one branch, or of both (if not given).",
     kind=str,
-    names=("both", "conventional", "rebalancing"),
+    names=tuple(BRANCH_ALPHAS),
     part=SECOND_STAGE,
 )
 CLASSIFIER_SETTING = Setting(

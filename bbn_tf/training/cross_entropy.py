@@ -1,4 +1,4 @@
-"""The one loss: cross-entropy on logits that are shifted and focused as `bbn_tf.training.losses` says."""
+"""The one loss class: cross-entropy with offsets, margins and a focus; `bbn_tf.training.losses` chooses them."""
 
 import keras
 from keras import ops
@@ -6,17 +6,17 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="bbn_tf")
 class AdjustedCrossEntropy(keras.losses.Loss):
-    """Cross-entropy of labels int [B] and logits z float [B, C], with what long-tailed losses change of it.
+    """Cross-entropy of labels y int [B] and logits z float [B, C], with the changes of long-tailed losses.
 
         z'_j = z_j + offset_j - margin_j [j = y],  E = -log softmax(z')_y,  l = (1 - e^-E)^gamma E
 
-    Averages over the batch, by the sample weights if there are any: sum_b w_b l_b / sum_b w_b, as PyTorch's
-    weighted cross-entropy does and so the published codes.
+    The mean over the batch uses the sample weights w_b if there are any: sum_b w_b l_b / sum_b w_b.  PyTorch's weighted
+    cross-entropy, and therefore the published code, does the same.
 
     Args:
-        offsets: list of C floats, added to every image's logits; None for none.
-        margins: list of C floats, subtracted from the label's logit; None for none.
-        gamma: float, at least 0, the focal loss's; 0 for none.
+        offsets: list of C floats, added to the logits of every image; None for no offsets.
+        margins: list of C floats, subtracted from the logit of the label; None for no margins.
+        gamma: float, at least 0, exponent of the focal loss; 0 for plain cross-entropy.
     """
 
     def __init__(self, offsets=None, margins=None, gamma=0.0, reduction="mean_with_sample_weight", **kwargs):
@@ -32,7 +32,7 @@ class AdjustedCrossEntropy(keras.losses.Loss):
         entropy = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)
         if not self.gamma:
             return entropy
-        # At gamma < 1 the power has no finite slope at 0, which the surest images reach: hence the floor.
+        # For gamma < 1 the power has an infinite slope at 0, and very confident predictions reach 0: hence the floor.
         return ops.maximum(-ops.expm1(-entropy), 1e-7) ** self.gamma * entropy
 
     def get_config(self):

@@ -1,7 +1,8 @@
-"""Training on several hosts: one process each, on Keras's JAX backend, that share every batch.
+"""Training on several hosts with Keras's JAX backend: each host has one process, and all share every batch.
 
-What is computed is what one process computes: JAX splits each global batch over the devices of all hosts, BatchNorm's
-statistics included.  Host 0 reads checkpoints and writes all files; the others need no folder of the run.
+The result equals that of a single process: JAX splits each global batch over the devices of all hosts, and BatchNorm
+computes its statistics over the global batch.  Host 0 reads checkpoints and writes all files; the other hosts need no
+run folder.
 """
 
 import atexit
@@ -17,16 +18,16 @@ from bbn_tf import surroundings
 from bbn_tf.choices import START, Setting
 from bbn_tf.errors import UserError
 
-GONE_AFTER = 20  # seconds without a sign of life after which a host counts as lost
-START_WITHIN = 300  # seconds
+GONE_AFTER = 20  # seconds without a heartbeat after which a host counts as lost
+START_WITHIN = 300  # seconds to wait until all hosts have started
 NOTHING = b"."
 LOST = "another host was lost; start the same commands again on all hosts, finished epochs are kept"
-# How XLA's collective operations and JAX's coordination service begin to say so.
+# These words in an error of XLA's collective operations or JAX's coordination service mean that a host was lost.
 SIGNS = ("Gloo", "NCCL", "nccl", "UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "oordination service")
 
 
 def _together(value, values):
-    """That the three settings come together, with the backend that can do it."""
+    """Rule: all three settings are given, or none; and the backend can train on several hosts."""
     names = ("coordinator", "num_hosts", "host_index")
     given = [name for name in names if values[name] is not None]
     lacking = [name for name in names if values[name] is None]
@@ -51,7 +52,7 @@ def _num_hosts(value, values):
     if values["global_batch_size"] % value:
         return f"--global_batch_size={values['global_batch_size']}: must be divisible by --num_hosts={value}"
     if values["num_devices"]:
-        return f"--num_devices={values['num_devices']}: has no meaning with --num_hosts, which use all of theirs"
+        return f"--num_devices={values['num_devices']}: has no meaning with --num_hosts; each host uses all its devices"
     return None
 
 
@@ -64,7 +65,7 @@ SETTINGS = (
     Setting(
         "coordinator",
         None,
-        "HOST:PORT of host 0, for a training on several hosts with KERAS_BACKEND=jax; the same command runs on each.",
+        "HOST:PORT of host 0, to train on several hosts with KERAS_BACKEND=jax; start the same command on each host.",
         kind=str,
         rule=_together,
         part=START,
@@ -72,7 +73,7 @@ SETTINGS = (
     Setting(
         "num_hosts",
         None,
-        "How many hosts, at least 2; all devices of each are used.",
+        "Number of hosts, at least 2; each host uses all of its devices.",
         kind=int,
         rule=_num_hosts,
         part=START,
@@ -80,7 +81,7 @@ SETTINGS = (
     Setting(
         "host_index",
         None,
-        "Which of them this is, from 0; host 0 writes all files.",
+        "Index of this host, from 0; host 0 writes all files.",
         kind=int,
         rule=_host_index,
         part=START,
@@ -90,12 +91,12 @@ SETTINGS = (
 
 @contextlib.contextmanager
 def ending_together(host_index):
-    """Whatever ends this host ends it at once, with a line that says why, so that the others end as well.
+    """Ends this host immediately after an error or a signal, with one line that says why; the other hosts end too.
 
-    At exit JAX would wait for the others, which wait for this one.
+    Without this, JAX would wait for the other hosts at exit, and they would wait for this host.
 
     Args:
-        host_index: of this process; None if there is one host.
+        host_index: index of this process; None if there is only one host.
     """
     if host_index is None:
         yield
@@ -108,7 +109,7 @@ def ending_together(host_index):
     except Exception as error:
         lost = not isinstance(error, UserError) and any(sign in str(error) for sign in SIGNS)
         if not lost and not isinstance(error, UserError):
-            os.write(last_words, NOTHING)  # the traceback says it
+            os.write(last_words, NOTHING)  # the traceback explains the error
             atexit.register(_exit, 1)
             raise
         line = f"error: --host_index={host_index}: {LOST}\n" if lost else f"error: {error}\n"
@@ -133,22 +134,23 @@ def _exit(status):
 
 
 def _speak_after_the_end(host_index):
-    """Starts a child that writes the last line when this process has ended; call before TensorFlow has threads.
+    """Starts a child process that writes the last line after this process has ended.
 
-    JAX's own threads write to the end, and abort the process as soon as the coordinator is gone, which no handler in
-    Python can catch: so only another process can have the last word.
+    JAX's own threads print until the end, and they abort the process when the coordinator is lost; no handler in Python
+    can catch this.  So only another process can print the last line.  Call this before TensorFlow starts threads.
 
     Returns:
-        File descriptor: what is written to it is that line, `NOTHING` for none; without a word the process was lost.
+        File descriptor for the line: write the line, or `NOTHING` to print no line.  If nothing was written, the child
+        prints that this process was killed or another host was lost.
     """
     reader, writer = os.pipe()
     if os.fork():
         os.close(reader)
         return writer
-    os.setsid()  # no Ctrl-C here
+    os.setsid()  # Ctrl-C must not reach the child
     os.close(writer)
     with open(reader, "rb") as words:
-        line = words.read()  # until this process's parent is gone
+        line = words.read()  # returns when the parent has ended
     if not line:
         line = f"error: --host_index={host_index}: this process was killed, or {LOST}\n".encode()
     if line != NOTHING:
@@ -157,22 +159,22 @@ def _speak_after_the_end(host_index):
 
 
 def join(coordinator, num_hosts, host_index, global_batch_size):
-    """Waits for all hosts, then distributes what Keras makes from here on over all their devices.
+    """Waits for all hosts; afterwards Keras distributes new models over the devices of all hosts.
 
     Args:
         coordinator: "HOST:PORT" of host 0.
         num_hosts, host_index: ints.
-        global_batch_size: images a step over all hosts.
+        global_batch_size: images per step on all hosts together.
 
     Raises:
-        UserError: they did not all come; or their devices can't share a batch evenly.
+        UserError: some hosts did not start in time, or the number of devices does not divide the batch size.
     """
     import jax
     import keras
 
-    print(f"host {host_index} of {num_hosts}: waiting for all at {coordinator}", flush=True)
-    jax.config.update("jax_enable_preemption_service", False)  # or it would swallow SIGTERM
-    try:  # as keras.distribution.initialize does, which would take 100 s to notice that a host is lost
+    print(f"host {host_index} of {num_hosts}: waiting for all hosts at {coordinator}", flush=True)
+    jax.config.update("jax_enable_preemption_service", False)  # it would intercept SIGTERM
+    try:  # keras.distribution.initialize does the same, but would notice a lost host only after 100 s
         jax.distributed.initialize(
             coordinator,
             num_hosts,
@@ -180,20 +182,20 @@ def join(coordinator, num_hosts, host_index, global_batch_size):
             initialization_timeout=START_WITHIN,
             heartbeat_timeout_seconds=GONE_AFTER,
         )
-    except Exception as error:  # of whatever kind JAX has for it
+    except Exception as error:  # JAX raises several types
         reason = str(error).partition("\n")[0]
-        raise UserError(f"--coordinator={coordinator}: hosts could not be joined ({reason})") from error
+        raise UserError(f"--coordinator={coordinator}: the hosts can't connect ({reason})") from error
     distribution = keras.distribution.DataParallel(auto_shard_dataset=False)
     devices = distribution.num_model_replicas
     if global_batch_size % devices:
         raise UserError(
-            f"--global_batch_size={global_batch_size}: must be divisible by {devices}, the devices of all hosts"
+            f"--global_batch_size={global_batch_size}: must be divisible by {devices}, the number of all hosts' devices"
         )
     keras.distribution.set_distribution(distribution)
 
 
 def from_first(value):
-    """Host 0's `value`, a structure of arrays, on every host; with one host the value itself."""
+    """Returns host 0's `value`, a structure of arrays, on every host; with one host, returns `value` itself."""
     import keras
 
     if keras.distribution.distribution() is None:
@@ -204,7 +206,7 @@ def from_first(value):
 
 
 def check_same(settings, labels):
-    """Raises UserError, on all hosts alike, if one's settings or training labels are not those of host 0.
+    """Raises UserError on all hosts if the settings or training labels of a host differ from those of host 0.
 
     Args:
         settings: dict name -> text.
@@ -215,14 +217,16 @@ def check_same(settings, labels):
     settings = {name: text for name, text in settings.items() if name != "data_dir"}
     parts = {"settings": repr(settings).encode(), "training images": labels.tobytes()}
     sums = np.array([zlib.crc32(content) >> 1 for content in parts.values()], np.int32)
-    of_all = multihost_utils.process_allgather(sums)
-    for host, place in np.argwhere(of_all != of_all[0]):
+    of_all = multihost_utils.process_allgather(sums)  # [hosts, parts]
+    differences = np.argwhere(of_all != of_all[0])
+    if len(differences):
+        host, place = differences[0]
         raise UserError(f"--host_index={host}: has other {list(parts)[place]} than host 0; all hosts need the same")
 
 
 @contextlib.contextmanager
 def alone():
-    """What Keras makes and computes inside is this host's own."""
+    """Inside, Keras makes and computes everything locally, on this host."""
     import keras
 
     distribution = keras.distribution.distribution()

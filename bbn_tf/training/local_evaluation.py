@@ -1,15 +1,15 @@
-"""Evaluation by every host for itself, so that none has to wait for another."""
+"""Local evaluation: every host evaluates its own copy of the model, so that no host waits for another."""
 
 from bbn_tf.training import hosts
 from bbn_tf.training.evaluation import Evaluator
 
 
 class LocalEvaluator(Evaluator):
-    """An `Evaluator` of a model that is distributed over several hosts, by each host for itself.
+    """`Evaluator` for a model that is distributed over several hosts; each host evaluates locally.
 
     Args:
         model: the distributed model.
-        copy: one of the same build, made in `hosts.alone`.
+        copy: a model with the same layers that was made inside `hosts.alone`.
         dataset: `ImageDataset`.
     """
 

@@ -1,7 +1,7 @@
-"""The losses: each is the cross-entropy of `bbn_tf.training.cross_entropy` with offsets, margins or a focus.
+"""The losses by name: each is the cross-entropy of `bbn_tf.training.cross_entropy` with offsets, margins or a focus.
 
-A row's function maps the training images' class counts n_i (int [C], all positive) to the arguments of
-`AdjustedCrossEntropy`; formulas are the cited papers', in NumPy alone.
+A row's function maps the class counts n_i of the training images (int [C], all positive) to the arguments of
+`AdjustedCrossEntropy`.  The formulas come from the cited papers and need only NumPy.
 """
 
 import numpy as np
@@ -20,10 +20,10 @@ def focal(class_counts, focal_gamma):
 
 
 def ldam(class_counts, ldam_margin, ldam_scale):
-    """Margins proportional to n_i^(-1/4), the largest `ldam_margin`, on `ldam_scale` times cosines.
+    """Margins proportional to n_i^(-1/4); the largest is `ldam_margin`, and all are multiplied by `ldam_scale`.
 
-    Cao et al., arXiv:1906.07413, Eq. 13, normalised and scaled as their code does.  The logits must be
-    those scaled cosines (`layers.CosineClassifier`), so that what is served are probabilities.
+    Cao et al., arXiv:1906.07413, Eq. 13, normalised and scaled as in their code.  The logits must be cosines times
+    `ldam_scale` (`layers.CosineClassifier`), so that softmax turns the exported model's logits into probabilities.
     """
     margins = np.asarray(class_counts, np.float64) ** -0.25
     return {"margins": (ldam_scale * margins * (ldam_margin / margins.max())).tolist()}
@@ -40,15 +40,15 @@ def logit_adjusted(class_counts, logit_adjustment):
     return {"offsets": (logit_adjustment * np.log(prior)).tolist()}
 
 
-FOCAL_GAMMA = Setting("focal_gamma", 2.0, "Exponent of the focal loss.", rule=at_least(0))
-LDAM_MARGIN = Setting("ldam_margin", 0.5, "LDAM: margin of the rarest class.", rule=at_least(0))
-LDAM_SCALE = Setting("ldam_scale", 30.0, "LDAM: factor of the cosines.", rule=at_least(0))
-LOGIT_ADJUSTMENT = Setting("logit_adjustment", 1.0, "Logit adjustment: tau.", rule=at_least(0))
+FOCAL_GAMMA = Setting("focal_gamma", 2.0, "Exponent gamma of the focal loss.", rule=at_least(0))
+LDAM_MARGIN = Setting("ldam_margin", 0.5, "LDAM: margin for the rarest class.", rule=at_least(0))
+LDAM_SCALE = Setting("ldam_scale", 30.0, "LDAM: factor that multiplies the cosines.", rule=at_least(0))
+LOGIT_ADJUSTMENT = Setting("logit_adjustment", 1.0, "Factor tau of logit adjustment.", rule=at_least(0))
 LOSSES = Table(
     "loss",
     ce=Choice(cross_entropy),
     focal=Choice(focal, FOCAL_GAMMA),
-    # Its logits are cosines times the setting that the trait names.
+    # Trait `cosine_scale`: the name of the setting that multiplies the cosines to give the logits.
     ldam=Choice(ldam, LDAM_MARGIN, LDAM_SCALE, cosine_scale="ldam_scale"),
     balanced_softmax=Choice(balanced_softmax),
     logit_adjusted=Choice(logit_adjusted, LOGIT_ADJUSTMENT),
@@ -56,11 +56,14 @@ LOSSES = Table(
 
 
 def build(name, class_counts, **own):
-    """The loss of a name in `LOSSES`, `AdjustedCrossEntropy`.
+    """Makes a loss by its name.
 
     Args:
-        name: of the row.
-        class_counts: int [C], training images of each class.
-        **own: settings of the row.
+        name: name in `LOSSES`.
+        class_counts: int [C], training images in each class.
+        **own: settings that the row owns.
+
+    Returns:
+        `AdjustedCrossEntropy`.
     """
     return imported("bbn_tf.training.cross_entropy:AdjustedCrossEntropy")(**LOSSES[name](class_counts, **own))

@@ -1,18 +1,19 @@
-"""The two models by name, with what only one of them can be trained with."""
+"""The two models by name, each with the settings that only it can use in training."""
 
 from bbn_tf.choices import Choice, Setting, Table
 from bbn_tf.data.samplers import SAMPLER
+from bbn_tf.models.features import FEATURE_CONVENTIONS
 from bbn_tf.training.adaptors import ADAPTOR
 
 FEATURE_CONVENTION = Setting(
     "feature_convention",
     "published_code",
-    "BBN's features and classifier: published_code (times 2, a bias) or paper (Eq. 1 as written).",
-    names=("published_code", "paper"),
+    "BBN's features and classifier: published_code (factor 2 and a bias) or paper (exactly Eq. 1).",
+    names=tuple(FEATURE_CONVENTIONS),
 )
-# BBN's loss is Eq. 3, both of its streams and their labels have a role of their own.
+# BBN's loss is Eq. 3; its two streams have fixed roles, so other losses, class weights and mixup don't apply.
 EQ_3 = {"loss": "ce", "class_weights": "none", "deferred_epoch": 0, "mixup": "none"}
-# Trait `paired`: trained on pairs of a uniform and a resampled stream.
+# Trait `paired`: it trains on pairs of images, one from a uniform and one from a resampled stream.
 MODELS = Table(
     "model",
     bbn=Choice(

@@ -1,26 +1,26 @@
-"""Mixup: what is mixed, and with what."""
+"""Mixup by name: which layers mix, and which images."""
 
 from bbn_tf.choices import Choice, Setting, Table, above
 from bbn_tf.data.samplers import SAMPLERS
 
-CONCENTRATION = Setting("mixup_concentration", 1.0, "Mixup: a of the share's distribution Beta(a, a).", rule=above(0))
+CONCENTRATION = Setting("mixup_concentration", 1.0, "Mixup: a, if the share follows Beta(a, a).", rule=above(0))
 
 
 def _mixed_with_uniform(value, values):
     if value is None or values["sampler"] == "uniform":
         return None
-    return f"mixes with the uniform stream, not --sampler={values['sampler']}"
+    return f"needs --sampler=uniform, received --sampler={values['sampler']}"
 
 
 MIXUP_SAMPLER = Setting(
     "mixup_sampler",
     None,
-    "Mixup: mix images of the uniform stream with those of a second one, drawn by this class sampler "
-    "(if not given, among themselves).",
+    "Mixup: class sampler of a second stream, which is mixed with the uniform stream (if not given, the images of "
+    "one stream are mixed with each other).",
     table=SAMPLERS,
     rule=_mixed_with_uniform,
 )
-# Trait `anywhere`: also behind the first or second stage of the trunk, drawn every step.
+# Trait `anywhere`: every step draws the place: the input, or the output of the trunk's first or second stage.
 MIXUP = Table(
     "mixup",
     none=Choice(),

@@ -1,8 +1,8 @@
-"""A second stage: keeps what a finished run represents images by, and makes a new classifier.
+"""A second stage: keeps the features of a finished run and makes a new classifier for them.
 
-Decoupled training of Kang et al. (arXiv:1910.09217), post-hoc logit adjustment of Menon et al. (arXiv:2007.07314), and
-the classifiers retrained on frozen features in section 3 of arXiv:1912.02413.  Features are computed once, from images
-that are not augmented, BatchNorm with its running statistics.
+It covers decoupled training (Kang et al., arXiv:1910.09217), post-hoc logit adjustment (Menon et al., arXiv:2007.07314)
+and the classifiers that section 3 of arXiv:1912.02413 retrains on frozen features.  Features are computed only once,
+from images without augmentation, and BatchNorm uses its running statistics.
 """
 
 import dataclasses
@@ -29,17 +29,18 @@ class FeatureDataset(ImageDataset):
 
 
 class SecondStage:
-    """The frozen part of a run's model and a head on its features.
+    """The frozen part of a trained model, and a new head on its features.
 
     Args:
-        model: `BBN` or `Plain`, trained.
-        dataset: `ImageDataset`, not necessarily the one it was trained on.
-        classifier: name of `CLASSIFIERS`.
-        branch: BBN only, whose features: "both", "conventional" or "rebalancing".
-        **own: settings of the classifier's row.
+        model: trained `BBN` or `Plain`.
+        dataset: `ImageDataset`; it may differ from the data set of the first stage.
+        classifier: name in `CLASSIFIERS`.
+        branch: only for BBN: use the features of "both" branches, of "conventional" or of "rebalancing".
+        **own: settings that the classifier's row owns.
 
     Raises:
-        UserError: the images or, unless the classifier is retrained, the classes are not those of the run.
+        UserError: the image shape differs from the first stage's; or the classifier is kept and the number of classes
+            differs.
     """
 
     def __init__(self, model, dataset, classifier, *, branch="both", **own):
@@ -58,11 +59,11 @@ class SecondStage:
         if self.row.keeps and classes != self.dataset.num_classes:
             raise UserError(
                 f"--classifier={self.classifier}: keeps the {classes} classes of --from_run, --dataset has "
-                f"{self.dataset.num_classes}; retrain makes a new one"
+                f"{self.dataset.num_classes}; --classifier=retrain makes a new one"
             )
 
     def features(self):
-        """`FeatureDataset` of the data set."""
+        """Computes the features of all images and returns them as a `FeatureDataset`."""
         train, held_out = (self._features(part) for part in ("train", "eval"))
         fields = {field.name: getattr(self.dataset, field.name) for field in dataclasses.fields(ImageDataset)}
         return FeatureDataset(**{**fields, "train_items": train, "eval_items": held_out})
@@ -73,7 +74,7 @@ class SecondStage:
         return features.astype(np.float32)
 
     def head(self):
-        """`Plain` model float [B, D] -> logits [B, C], of which only what the classifier learns is trainable."""
+        """Makes a `Plain` model features float [B, D] -> logits [B, C]; only the new parts of the classifier train."""
         width, num_classes = self.representation.output_shape[-1], self.dataset.num_classes
         features = keras.Input((width,), name="features")
         classifier = linear_classifier(width, num_classes, name="classifier")
@@ -86,7 +87,10 @@ class SecondStage:
         return Plain(features, ClassWeights(name="class_weights")(logits), name="head")
 
     def whole(self, head):
-        """`Plain` model image -> logits: the frozen part and the head, whose scales go into its weights."""
+        """Makes a `Plain` model image -> logits from the frozen part and a trained head.
+
+        Learned scales are multiplied into the kernel and the bias.
+        """
         image = keras.Input(self.representation.input_shape[1:], name="image")
         width, num_classes = self.representation.output_shape[-1], self.dataset.num_classes
         classifier = linear_classifier(width, num_classes, name="classifier", dtype="float32")

@@ -1,4 +1,4 @@
-"""SGD as PyTorch has it, with which the published figures were trained."""
+"""SGD with PyTorch's update rule, which gave the published figures."""
 
 import keras
 from keras import ops
@@ -11,13 +11,15 @@ class SGD(keras.optimizers.SGD):
         g <- g + coupled_weight_decay * w;  m <- momentum * m + g
         w <- w - lr * (g + momentum * m)  with Nesterov,  w - lr * m  without
 
-    `keras.optimizers.SGD` decays weights outside the gradient, and multiplies the gradient by the rate on
-    its way into the buffer, so that after a step of the schedule old gradients still move the weights at
-    the old rate.  Both are other methods at lr = 0.1.
+    `keras.optimizers.SGD` decays weights outside the gradient, and it multiplies the gradient by the learning rate
+    before the buffer: after a change of the rate, old gradients still move the weights at the old rate.  With lr = 0.1
+    both differ clearly from this method.
 
     Args:
-        coupled_weight_decay: added to the gradient of EVERY trainable variable, BatchNorm and bias too.
-        Others as in `keras.optimizers.SGD`.
+        learning_rate: float or schedule.
+        coupled_weight_decay: float; this times w is added to the gradient of EVERY trainable variable, including
+            BatchNorm and biases.
+        **kwargs: further arguments of `keras.optimizers.SGD`.
     """
 
     def __init__(self, learning_rate=0.01, coupled_weight_decay=0.0, **kwargs):

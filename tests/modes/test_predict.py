@@ -189,7 +189,7 @@ def refuse_to_load(config):
         ({"output": "{tmp}/empty"}, "--output={tmp}/empty: is a folder"),
         ({"output": "{tmp}/file/out.csv"}, "--output={tmp}/file/out.csv: can't be written"),
         ({"output": "/proc/out.csv"}, "--output=/proc/out.csv: can't be written"),
-        ({"output": "{tmp}/file"}, "--output={tmp}/file: already there; name another file, or replace it with"),
+        ({"output": "{tmp}/file"}, "--output={tmp}/file: already exists; name another file, or replace it with"),
     ],
 )
 def test_mistakes_cost_one_line_before_the_model_is_loaded(settings, message, make, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import pathlib
 import shutil
 
 import pytest
+from PIL import Image
 
 from bbn_tf.data import record
 from bbn_tf.modes import build, run_images
@@ -252,3 +253,17 @@ def test_damage_is_remembered_on_resume(tmp_path):
         (tmp_path / "run" / file).unlink()
     assert run(*arguments, "--epochs=1") == (0, "")
     assert record.read(tmp_path / "run").parts["unreadable"] == [(0, "00.jpg", 8)]
+
+
+def test_an_old_run_is_told_of_photos_that_are_turned_now(own, capsys):
+    make_old(own, "run")
+    config = parse("--mode=evaluate", f"--model_dir={own / 'run'}")
+    tested = [path.decode() for path in run_images.of_finished(config, RunFolder(own / "run")).eval_items]
+    image = Image.open(tested[0])
+    exif = image.getexif()
+    exif[0x0112] = 6  # on its side
+    image.convert("RGB").save(tested[0], format="JPEG", exif=exif)
+    capsys.readouterr()
+    assert evaluate(own) == (0, "")
+    line = f"note: 1 of {len(tested)} photos are turned upright now; they were not when this run was trained"
+    assert line in capsys.readouterr().out

@@ -78,7 +78,7 @@ def test_failed_runs_do_not_stop_the_others(stand_in, capsys):
         stand_in(jobs=2)
     message = str(failure.value)
     assert message.startswith("4 of 8 runs failed: B, digits, seed 0: error: it went wrong (see ")
-    assert "B again, digits, seed 1: begins with" in message and "A again" not in message
+    assert "B again, digits, seed 1: starts from" in message and "A again" not in message
     for place in ("a/digits/seed0", "a/digits/seed1", "a_again/digits/seed0", "a_again/digits/seed1"):
         assert (stand_in.folder / place / "metrics.json").exists()
     started = [json.loads(line) for line in stand_in.log.read_text().splitlines()]
