@@ -33,7 +33,6 @@ def arguments():
     parser.add_argument("--files", type=int, default=300, help="JPEGs that the images share")
     parser.add_argument("--lines", type=int, default=500_000, help="of the list")
     parser.add_argument("--checked", type=int, default=2_000, help="files that are decoded as before a training")
-    parser.add_argument("--lines", type=int, default=500_000, help="of a list")
     parser.add_argument("--batch_size", type=int, default=BATCH)
     parser.add_argument("--seconds", type=float, default=8, help="of each measurement of a rate")
     parser.add_argument("--measure", choices=MEASUREMENTS, help="what this process does; for the script itself")
@@ -60,9 +59,6 @@ def report(folder, options):
     for name, values in rows.items():
         shown = (f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" for value in values)
         print(f"{name:<40}" + "".join(f"{text:>12}" for text in shown))
-    print(f"a list of {options.lines:,} lines:")
-    for name, value in in_a_process("listing", folder, options).items():
-        print(f"{name:<60}{value:>8,.2f}")
     print(f"a list of {options.lines:,} lines:")
     for name, value in in_a_process("listing", folder, options).items():
         print(f"{name:<60}{value:>8,.2f}")
@@ -256,34 +252,6 @@ def listing(folder, options):
     }
 
 
-def listing(folder, options):
-    """Time and memory of a text list of 1,000 classes, from its lines to the two parts of a split."""
-    import resource
-
-    from bbn_tf.data import image_lists, listed_images, split
-
-    def megabytes():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-
-    file = folder / "list.txt"
-    with open(file, "w") as lines:
-        lines.writelines(f"train/n{i % 1000:08}/n{i % 1000:08}_{i}.JPEG {i % 1000}\n" for i in range(options.lines))
-    before, start = megabytes(), time.process_time()
-    _, images = listed_images.read({"train_list": str(file)}, str(folder))
-    listed_images.refuse_repeated(images, allow_overlap=False)
-    reading = time.process_time() - start
-    files = image_lists.files_of(images, slice(None), str(folder))
-    start = time.process_time()
-    split.held_out(files.names(), files.labels, 0.2, "test", 0)
-    kept = (images.paths, images.labels, images.places)
-    return {
-        "reading it and looking for duplicates, s of the processor": reading,
-        "splitting it, s of the processor": time.process_time() - start,
-        "paths, labels and lines, MB": sum(array.nbytes for array in kept) / 1e6,
-        "peak of the process over what it was before, MB": megabytes() - before,
-    }
-
-
 def decoding(folder, options):
     """Images a second: the decoder alone, and from JPEG to batch with every input style."""
     import tensorflow as tf
@@ -337,7 +305,7 @@ def calls_per_second(function, contents, seconds):
     return done / (time.perf_counter() - start)
 
 
-MEASUREMENTS = {"index": index, "listing": listing, "listing": listing, "decoding": decoding}
+MEASUREMENTS = {"index": index, "listing": listing, "decoding": decoding}
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def subset_indices(labels, counts, seed):
         int64 [sum(counts)], indices into `labels`.
 
     Raises:
-        UserError: a class has fewer images than are wanted.
+        UserError: a class has fewer images than `counts` asks for.
     """
     rng = np.random.RandomState(seed)
     kept = []
