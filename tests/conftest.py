@@ -21,9 +21,15 @@ def make_config(tmp_path):
 
     def make(**settings):
         tiny = {
-            "dataset": "digits_lt", "backbone": "resnet8", "epochs": 3, "lr_milestones": (2,), "warmup_epochs": 1,
-            "global_batch_size": 32, "num_devices": 1, "model_dir": str(tmp_path / "run"),
-        }  # fmt: skip
+            "dataset": "digits_lt",
+            "backbone": "resnet8",
+            "epochs": 3,
+            "lr_milestones": (2,),
+            "warmup_epochs": 1,
+            "global_batch_size": 32,
+            "num_devices": 1,
+            "model_dir": str(tmp_path / "run"),
+        }
         return Config(**{**tiny, **settings})
 
     return make

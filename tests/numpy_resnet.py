@@ -13,9 +13,12 @@ def random_state_dict(name, seed=0):
 
     def add(convolution, norm, shape):
         state[f"{convolution}.weight"] = rng.normal(0, np.prod(shape[1:]) ** -0.5, shape)
-        for kind, values in (("weight", rng.uniform(0.5, 1.5, shape[0])), ("bias", rng.normal(0, 0.3, shape[0])),
-                             ("running_mean", rng.normal(0, 0.3, shape[0])),
-                             ("running_var", rng.uniform(0.5, 1.5, shape[0]))):  # fmt: skip
+        for kind, values in (
+            ("weight", rng.uniform(0.5, 1.5, shape[0])),
+            ("bias", rng.normal(0, 0.3, shape[0])),
+            ("running_mean", rng.normal(0, 0.3, shape[0])),
+            ("running_var", rng.uniform(0.5, 1.5, shape[0])),
+        ):
             state[f"{norm}.{kind}"] = values
 
     add("conv1", "bn1", (64, 3, 7, 7))

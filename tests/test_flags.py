@@ -182,8 +182,15 @@ def test_second_stage_takes_data_and_seed_from_the_run(first_run):
     assert (untrained.epochs, untrained.tau) == (0, 1) and "learning_rate" not in untrained.settings()
 
 
-@pytest.mark.parametrize("arguments", ["", "--classifier=lws --sampler=balanced --epochs=7 --lr_milestones=",
-                                       "--classifier=tau_norm --tau=0.5", "--branch=conventional"])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "",
+        "--classifier=lws --sampler=balanced --epochs=7 --lr_milestones=",
+        "--classifier=tau_norm --tau=0.5",
+        "--branch=conventional",
+    ],
+)
 def test_second_stages_flags_txt_repeats_it(arguments, first_run, tmp_path):
     config = parse("--mode=probe", f"--from_run={first_run('bbn')}", *arguments.split())
     run = RunFolder(tmp_path / "second")

@@ -17,8 +17,13 @@ ROOT = pathlib.Path(__file__).parents[1]
 def run_main(*arguments, **environment):
     return subprocess.run(
         [sys.executable, ROOT / "main.py", *arguments],
-        capture_output=True, text=True, timeout=300, cwd=ROOT, env={**os.environ, **environment}, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        check=False,
+    )
 
 
 def only_line(process):
@@ -91,8 +96,13 @@ def test_train_and_evaluate(tmp_path):
     finished = run_main(*TINY, f"--model_dir={tmp_path}")
     assert finished.returncode == 0, finished.stderr
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "checkpoint", "flags.txt", "history.csv", "metrics.json", "model.keras", "tensorboard"
-    ]  # fmt: skip
+        "checkpoint",
+        "flags.txt",
+        "history.csv",
+        "metrics.json",
+        "model.keras",
+        "tensorboard",
+    ]
     again = run_main("--mode=evaluate", f"--model_dir={tmp_path}")
     assert again.stdout.splitlines()[-2:] == finished.stdout.splitlines()[-2:]
     assert "error %" in again.stdout and "note:" not in again.stdout

@@ -70,8 +70,12 @@ def loaded(tmp_path_factory):
     paths = [*(folder / f"{name}.keras" for name in expected), ROOT / "tests/fixtures/bbn_finished/model.keras"]
     process = subprocess.run(
         [sys.executable, "-c", PROGRAM, *map(str, paths)],
-        capture_output=True, text=True, cwd=ROOT, check=False, timeout=300,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+        timeout=300,
+    )
     assert process.returncode == 0, process.stderr
     return expected, json.loads(process.stdout.splitlines()[-1])
 

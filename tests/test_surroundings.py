@@ -167,8 +167,12 @@ def test_a_training_in_strange_surroundings(keras_home, tmp_path):
     settings |= {"model_dir": tmp_path / "run"}
     process = subprocess.run(
         [sys.executable, ROOT / "main.py", *(f"--{name}={as_text(value)}" for name, value in settings.items())],
-        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        check=False,
+    )
     assert process.returncode == 0 and "Traceback" not in process.stderr, process.stderr
     with open(tmp_path / "run" / "evaluation.csv", newline="", encoding="utf-8") as file:
         written = {int(row["class_id"]): row["class"] for row in csv.DictReader(file)}
@@ -183,7 +187,11 @@ def test_a_training_in_strange_surroundings(keras_home, tmp_path):
 def test_legacy_keras_ends_the_program_in_one_line():
     process = subprocess.run(
         [sys.executable, ROOT / "main.py"],
-        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "TF_USE_LEGACY_KERAS": "1"}, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "TF_USE_LEGACY_KERAS": "1"},
+        check=False,
+    )
     assert process.stderr == "error: TF_USE_LEGACY_KERAS=1: the program needs Keras 3; unset it\n"
     assert process.returncode == 1

@@ -85,8 +85,18 @@ DATASETS = Table(
 )
 
 
-def load(name, *, data_dir=None, imbalance_factor=None, imbalance_profile="exp", imbalance_seed=0,
-         validation_fraction=0.0, seed=0, evaluate_on=None, **settings):  # fmt: skip
+def load(
+    name,
+    *,
+    data_dir=None,
+    imbalance_factor=None,
+    imbalance_profile="exp",
+    imbalance_seed=0,
+    validation_fraction=0.0,
+    seed=0,
+    evaluate_on=None,
+    **settings,
+):
     """A long-tailed data set.
 
     Args:

@@ -44,8 +44,16 @@ def load(data_dir, image_size, **settings):
     return image_files.load(listed(data_dir, **lists), image_size, file_sets.Split(**split), **settings)
 
 
-def listed(data_dir, train_list, eval_list=None, validation_list=None, class_names=None, list_columns=(),
-           expect_images=(), allow_overlap=False):  # fmt: skip
+def listed(
+    data_dir,
+    train_list,
+    eval_list=None,
+    validation_list=None,
+    class_names=None,
+    list_columns=(),
+    expect_images=(),
+    allow_overlap=False,
+):
     """Reads lists: see `list_files` for their formats, `list_labels` for the classes.
 
     Args:

@@ -125,8 +125,12 @@ def draw(dataset, title, path):
     places = np.arange(len(order))
     above.fill_between(places, counts[order], step="mid", color="#b0b0b0")
     above.step(places, counts[order], where="mid", color="black")
-    above.set(yscale="log", ylabel="training images", title=f"{title}: {len(counts):,} classes, imbalance factor "
-              f"{counts.max() / counts.min():.4g}", ylim=(min(0.8, 0.8 * counts.min()), None))  # fmt: skip
+    above.set(
+        yscale="log",
+        ylabel="training images",
+        title=f"{title}: {len(counts):,} classes, imbalance factor {counts.max() / counts.min():.4g}",
+        ylim=(min(0.8, 0.8 * counts.min()), None),
+    )
     for limit in (long_tail.MANY_ABOVE, long_tail.FEW_BELOW):
         above.axhline(limit, color="black", linewidth=0.8, linestyle=":")
     for name, probs in shares(dataset).items():

@@ -10,9 +10,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 LINES = (  # Okabe-Ito's colours
-    ("#0072b2", "o"), ("#d55e00", "s"), ("#009e73", "^"), ("#cc79a7", "D"), ("#e69f00", "v"), ("#56b4e9", "P"),
-    ("#000000", "X"), ("#8c8c8c", "*"),
-)  # fmt: skip
+    ("#0072b2", "o"),
+    ("#d55e00", "s"),
+    ("#009e73", "^"),
+    ("#cc79a7", "D"),
+    ("#e69f00", "v"),
+    ("#56b4e9", "P"),
+    ("#000000", "X"),
+    ("#8c8c8c", "*"),
+)
 CLASSIFIERS = {  # of `evaluate.classifier_norms`
     "conventional": "W_c (conventional)",
     "rebalancing": "W_r (re-balancing)",
@@ -155,8 +161,9 @@ def image_sheet(images, labels, class_names, title, columns=8):
     for i, (image, label) in enumerate(zip(images, labels, strict=True)):
         top, left = step[0] * (i // columns), step[1] * (i % columns)
         sheet[top : top + height, left : left + width] = image
-        axes.text(left + width / 2, top + 1.03 * height, class_names[label][:NAME_LENGTH], ha="center", va="top",
-                  fontsize=7)  # fmt: skip
+        axes.text(
+            left + width / 2, top + 1.03 * height, class_names[label][:NAME_LENGTH], ha="center", va="top", fontsize=7
+        )
     axes.imshow(sheet)
     axes.set(title=title)
     axes.set_axis_off()

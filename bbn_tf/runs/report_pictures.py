@@ -42,8 +42,15 @@ def errors(figure, rows, paper=None):
     places = np.arange(len(rows))
     values = [[metrics["top1_error"] for metrics in runs] for runs in rows.values()]
     colour, marker = pictures.LINES[0]
-    axes.errorbar([np.mean(v) for v in values], places, xerr=[_deviation(v) for v in values], fmt=marker, color=colour,
-                  capsize=3, label="here, mean and standard deviation")  # fmt: skip
+    axes.errorbar(
+        [np.mean(v) for v in values],
+        places,
+        xerr=[_deviation(v) for v in values],
+        fmt=marker,
+        color=colour,
+        capsize=3,
+        label="here, mean and standard deviation",
+    )
     known = [(paper[label], place) for label, place in zip(rows, places, strict=True) if paper and paper.get(label)]
     if known:
         colour, marker = pictures.LINES[1]

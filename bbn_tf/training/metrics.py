@@ -136,7 +136,8 @@ def calibration(confidence, correct):
     images = np.bincount(place, minlength=CALIBRATION_BINS)
     sums = [np.bincount(place, x, CALIBRATION_BINS) for x in (confidence, correct)]
     error = 100 * np.sum(np.abs(sums[0] - sums[1])) / len(place)
-    confident, accurate = ([100 * float(x) / n if n else None for x, n in zip(s, images.tolist(), strict=True)]
-                           for s in sums)  # fmt: skip
+    confident, accurate = (
+        [100 * float(x) / n if n else None for x, n in zip(s, images.tolist(), strict=True)] for s in sums
+    )
     reliability = {"images": images.tolist(), "confidence": confident, "accuracy": accurate}
     return {"calibration_error": float(error), "reliability": reliability}

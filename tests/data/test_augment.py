@@ -54,9 +54,20 @@ def test_policy_is_the_published_one():
     """25 pairs; each operation as often as in table 7, and the sum of the probabilities there."""
     assert len(CIFAR10_POLICY) == 25 and all(len(policy) == 2 for policy in CIFAR10_POLICY)
     assert counted([name for policy in CIFAR10_POLICY for name, _, _ in policy]) == {
-        "Invert": 3, "Contrast": 2, "Rotate": 1, "TranslateX": 2, "Sharpness": 5, "ShearY": 2, "TranslateY": 5,
-        "AutoContrast": 7, "Equalize": 9, "Posterize": 1, "Color": 5, "Brightness": 4, "Solarize": 4,
-    }  # fmt: skip
+        "Invert": 3,
+        "Contrast": 2,
+        "Rotate": 1,
+        "TranslateX": 2,
+        "Sharpness": 5,
+        "ShearY": 2,
+        "TranslateY": 5,
+        "AutoContrast": 7,
+        "Equalize": 9,
+        "Posterize": 1,
+        "Color": 5,
+        "Brightness": 4,
+        "Solarize": 4,
+    }
     assert all(0 <= p <= 1 and 0 <= level <= 9 for policy in CIFAR10_POLICY for _, p, level in policy)
 
 
@@ -115,8 +126,11 @@ def test_order_is_crop_policy_cutout(monkeypatch):
     """Cutout's square is black even where the policy inverts all, and then the crop's border is white."""
     invert = list(OPERATIONS).index("Invert")
     real = augment.transform
-    monkeypatch.setattr(augment, "autoaugment", lambda images, key: real(
-        images, tf.fill([len(images)], invert), tf.zeros(len(images)), tf.ones(len(images))))  # fmt: skip
+    monkeypatch.setattr(
+        augment,
+        "autoaugment",
+        lambda images, key: real(images, tf.fill([len(images)], invert), tf.zeros(len(images)), tf.ones(len(images))),
+    )
     result = augment.autoaugment_cutout(tf.fill([200, 32, 32, 3], tf.constant(100, tf.uint8)), KEY, True).numpy()
     assert set(result.ravel()) == {0, 155, 255}
     assert np.all((result[..., 0] == 0).sum(axis=(1, 2)) >= 64)
@@ -178,8 +192,10 @@ def test_crop_and_flip_per_image(inside_tf_data):
     for image, result in zip(padded, cropped, strict=True):
         windows = {
             (top, left, flip): image[top : top + 6, left : left + 6][:, :: -1 if flip else 1]
-            for top in range(9) for left in range(9) for flip in (False, True)
-        }  # fmt: skip
+            for top in range(9)
+            for left in range(9)
+            for flip in (False, True)
+        }
         found += [place for place, window in windows.items() if np.array_equal(window, result)]
     assert len(found) == 200
     tops, lefts, flips = np.array(found).T

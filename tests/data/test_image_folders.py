@@ -75,9 +75,12 @@ def test_streams_read_what_they_draw(own):
             assert x.shape == (8, 32, 32, 3) and x.dtype == tf.float32 and y.shape == (8,)
             colour = (x.numpy() * data.std + data.mean).mean(axis=(1, 2))
             assert np.array_equal(colour.argmax(axis=1), y)
-    drawn = set(input_pipeline.resampled_indices(
-        data.train_labels, np.array([0.0, 0.5, 0.5]), 8, seed=1, epoch=0).take(9).unbatch().as_numpy_iterator()
-    )  # fmt: skip
+    drawn = set(
+        input_pipeline.resampled_indices(data.train_labels, np.array([0.0, 0.5, 0.5]), 8, seed=1, epoch=0)
+        .take(9)
+        .unbatch()
+        .as_numpy_iterator()
+    )
     assert min(drawn) >= 24
     for path in data.train_items[:24]:
         os.unlink(path)
@@ -88,9 +91,15 @@ def test_streams_read_what_they_draw(own):
 def test_draws_depend_on_seed_epoch_and_step_only(two_trees):
     def pixels(initial_epoch):
         batches = input_pipeline.training_batches(
-            load(two_trees), 8, sampler="reversed", paired=True, augment="random_resized_crop", seed=1,
-            initial_epoch=initial_epoch, epochs=2,
-        )  # fmt: skip
+            load(two_trees),
+            8,
+            sampler="reversed",
+            paired=True,
+            augment="random_resized_crop",
+            seed=1,
+            initial_epoch=initial_epoch,
+            epochs=2,
+        )
         return [np.stack(x) for x, _ in batches]
 
     whole, resumed = pixels(0), pixels(1)
@@ -166,17 +175,21 @@ def test_inspection_sees_damage_in_the_middle(own):
         (lambda root: shutil.rmtree(root / "test"), "--data_dir={root}: has train/ but no test/"),
         (lambda root: shutil.rmtree(root / "train"), "--data_dir={root}: has test/ but no train/"),
         (lambda root: [shutil.rmtree(root / "train" / name) for name in COLOURS], "has no class folders"),
-        (lambda root: [shutil.rmtree(root / part / name) for part in ("train", "test") for name in ("ant", "bee")],
-         "has one class only, 'cat'"),
+        (
+            lambda root: [shutil.rmtree(root / part / name) for part in ("train", "test") for name in ("ant", "bee")],
+            "has one class only, 'cat'",
+        ),
         (lambda root: shutil.rmtree(root / "train" / "cat"), "{root}/test/cat: is a class that {root}/train does not"),
         (lambda root: (root / "train" / "dog").mkdir(), "class 'dog' has no image to train on (looked for .bmp"),
-        (lambda root: [shutil.rmtree(root / "test" / name) or (root / "test" / name).mkdir() for name in COLOURS],
-         "no image to evaluate on"),
+        (
+            lambda root: [shutil.rmtree(root / "test" / name) or (root / "test" / name).mkdir() for name in COLOURS],
+            "no image to evaluate on",
+        ),
         (lambda root: os.mkdir(os.fsencode(root) + b"/train/\xff"), "the class folder b'\\xff' has no UTF-8 name"),
         (lambda root: (root / "train" / "ant" / "up").symlink_to(root / "train"), "is a link to a folder that it lies"),
         (lambda root: (root / "train" / "eel").symlink_to("eel"), "{root}/train: can't be read (Too many"),
     ],
-)  # fmt: skip
+)
 def test_other_folders_cost_one_line(own, change, message):
     change(own)
     with pytest.raises(UserError) as error:
@@ -216,7 +229,7 @@ def test_hidden_and_other_files_are_passed_over(own):
         ("--dataset=digits_lt --skip_unreadable", "--skip_unreadable=True: has no meaning with --dataset=digits_lt"),
         ("--dataset=digits_lt --augment=random_resized_crop", "--augment=random_resized_crop: with --dataset=digits"),
     ],
-)  # fmt: skip
+)
 def test_senseless_settings(arguments, message):
     with pytest.raises(UserError) as error:
         in_process.parse("--dataset=folder", *arguments.split())
@@ -230,8 +243,17 @@ def test_split_settings_without_a_split(two_trees):
         load(two_trees, test_fraction=0.3)
 
 
-TINY = ("--dataset=folder", "--image_size=32", "--backbone=resnet8", "--epochs=2", "--lr_milestones=",
-        "--warmup_epochs=0", "--global_batch_size=12", "--learning_rate=0.02", "--num_devices=1")  # fmt: skip
+TINY = (
+    "--dataset=folder",
+    "--image_size=32",
+    "--backbone=resnet8",
+    "--epochs=2",
+    "--lr_milestones=",
+    "--warmup_epochs=0",
+    "--global_batch_size=12",
+    "--learning_rate=0.02",
+    "--num_devices=1",
+)
 
 
 def test_from_the_first_look_to_the_prediction(own, tmp_path, capsys):

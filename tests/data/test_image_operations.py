@@ -34,10 +34,18 @@ PIL = {  # name -> function of the amount -> function of the image
 }
 # What the paper's table 6 gives as the ends of the ranges: amount at fraction 1 with sign 1 and with -1.
 ENDS = {
-    "ShearX": (0.3, -0.3), "ShearY": (0.3, -0.3), "TranslateX": (150 / 331, -150 / 331),
-    "TranslateY": (150 / 331, -150 / 331), "Rotate": (30, -30), "Color": (1.9, 0.1), "Contrast": (1.9, 0.1),
-    "Brightness": (1.9, 0.1), "Sharpness": (1.9, 0.1), "Posterize": (4, 4), "Solarize": (0, 0),
-}  # fmt: skip
+    "ShearX": (0.3, -0.3),
+    "ShearY": (0.3, -0.3),
+    "TranslateX": (150 / 331, -150 / 331),
+    "TranslateY": (150 / 331, -150 / 331),
+    "Rotate": (30, -30),
+    "Color": (1.9, 0.1),
+    "Contrast": (1.9, 0.1),
+    "Brightness": (1.9, 0.1),
+    "Sharpness": (1.9, 0.1),
+    "Posterize": (4, 4),
+    "Solarize": (0, 0),
+}
 
 
 def pictures(count=24):

@@ -30,15 +30,25 @@ def write(root, year=2018):
                 name, image = f"{folder}/{part}{number:032x}.jpg", len(images) + 1000
                 height, width = (int(n) for n in rng.integers(30, 60, 2))
                 Image.fromarray(np.full((height, width, 3), 7 * label, np.uint8)).save(root / name)
-                images.append({"id": image, "file_name": name, "width": width, "height": height, "license": 0,
-                               "rights_holder": "somebody"})  # fmt: skip
+                images.append(
+                    {
+                        "id": image,
+                        "file_name": name,
+                        "width": width,
+                        "height": height,
+                        "license": 0,
+                        "rights_holder": "somebody",
+                    }
+                )
                 annotations.append({"id": image, "image_id": image, "category_id": category["id"]})
         rng.shuffle(annotations)
         content = {
             "info": {"year": year, "version": "1", "description": "", "contributor": "", "url": ""},
-            "images": images, "categories": categories[::-1], "annotations": annotations,
+            "images": images,
+            "categories": categories[::-1],
+            "annotations": annotations,
             "licenses": [{"id": 0, "name": "none", "url": ""}],
-        }  # fmt: skip
+        }
         (root / f"{lists[part]}{year if year in tops else ''}.json").write_text(json.dumps(content))
     return root
 
@@ -112,7 +122,7 @@ def test_missing_images_are_named_or_left_out(tmp_path):
         (lambda file, c: file.write_text(json.dumps({**c, "annotations": c["annotations"] * 2})), "more than one"),
         (lambda file, c: file.write_text(json.dumps({**c, "categories": c["categories"][1:]})), "unknown category"),
     ],
-)  # fmt: skip
+)
 def test_other_files_cost_one_line(tmp_path, inat, change, message):
     for name in ("train2018.json", "val2018.json"):
         (tmp_path / name).write_text((inat / name).read_text())
@@ -127,9 +137,17 @@ def test_other_files_cost_one_line(tmp_path, inat, change, message):
 def test_trains(inat, tmp_path):
     """From its flag file, on the stand-in with a small network."""
     flag_files = [f"--flagfile=flags/{name}.flags" for name in ("inaturalist2018", "ce")]
-    small = ["--backbone=resnet8", "--image_size=16", "--epochs=1", "--lr_milestones=", "--warmup_epochs=0",
-             "--global_batch_size=64",
-             "--num_devices=1", f"--data_dir={inat}", f"--model_dir={tmp_path / 'run'}"]  # fmt: skip
+    small = [
+        "--backbone=resnet8",
+        "--image_size=16",
+        "--epochs=1",
+        "--lr_milestones=",
+        "--warmup_epochs=0",
+        "--global_batch_size=64",
+        "--num_devices=1",
+        f"--data_dir={inat}",
+        f"--model_dir={tmp_path / 'run'}",
+    ]
     assert in_process.run(*flag_files, *small) == (0, "")
     figures = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert figures["num_train"] == COUNTS.sum() and len(figures["per_class_error"]) == CLASSES

@@ -114,8 +114,10 @@ def test_draws_depend_on_seed_epoch_and_step_only():
     """What starts at epoch 1 draws what the whole run draws there, augmentation included."""
 
     def flat(**settings):
-        return [np.concatenate([np.ravel(t) for t in tf.nest.flatten(e)])
-                for e in batches(numbered_dataset(), augment="basic", **settings)]  # fmt: skip
+        return [
+            np.concatenate([np.ravel(t) for t in tf.nest.flatten(e)])
+            for e in batches(numbered_dataset(), augment="basic", **settings)
+        ]
 
     whole, resumed, other = flat(epochs=3), flat(initial_epoch=1, epochs=3), flat(seed=8)
     assert len(whole) == 18 and len(resumed) == 12
@@ -130,8 +132,9 @@ def test_normalise_by_hand_and_border_is_black():
     expected = [(1 - m) / s for m, s in zip(CIFAR_MEAN, CIFAR_STD, strict=True)]
     np.testing.assert_allclose(np.ravel(readers.normalise(image, CIFAR_MEAN, CIFAR_STD)), expected, rtol=1e-6)
     data = numbered_dataset()
-    data = ImageDataset(data.train_items, data.train_labels, data.eval_items, data.eval_labels,
-                        data.class_names, CIFAR_MEAN, CIFAR_STD)  # fmt: skip
+    data = ImageDataset(
+        data.train_items, data.train_labels, data.eval_items, data.eval_labels, data.class_names, CIFAR_MEAN, CIFAR_STD
+    )
     values = np.concatenate([x[0].numpy().reshape(-1, 3) for x, _ in batches(data, augment="basic")])
     black = [-m / s for m, s in zip(CIFAR_MEAN, CIFAR_STD, strict=True)]
     np.testing.assert_allclose(values.min(axis=0), black, rtol=1e-6)

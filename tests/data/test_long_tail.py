@@ -7,9 +7,15 @@ from bbn_tf.errors import UserError
 
 @pytest.mark.parametrize(
     ("max_count", "num_classes", "imbalance_factor", "total"),
-    [(5000, 10, 100, 12_406), (5000, 10, 50, 13_996), (5000, 10, 10, 20_431),
-     (500, 100, 100, 10_847), (500, 100, 50, 12_608), (500, 100, 10, 19_573)],
-)  # fmt: skip
+    [
+        (5000, 10, 100, 12_406),
+        (5000, 10, 50, 13_996),
+        (5000, 10, 10, 20_431),
+        (500, 100, 100, 10_847),
+        (500, 100, 50, 12_608),
+        (500, 100, 10, 19_573),
+    ],
+)
 def test_totals_of_the_papers_six_sets(max_count, num_classes, imbalance_factor, total):
     counts = long_tail.class_counts(max_count, num_classes, imbalance_factor)
     assert counts.sum() == total

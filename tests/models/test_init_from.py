@@ -38,15 +38,27 @@ def values(model, part):
     ("source", "target", "parts", "line"),
     [
         # ResNet-8: 7 convolutions and their BatchNorms, 35 arrays, 10 of them the last block's.
-        ("plain", "bbn", {"conventional_block": "last_block", "rebalancing_block": "last_block"},
-         "35 of 38 arrays loaded; left out: 2 classifier, class_weights"),
-        ("plain", "plain", {"last_block": "last_block"},
-         "35 of 38 arrays loaded; left out: 2 classifier, class_weights"),
+        (
+            "plain",
+            "bbn",
+            {"conventional_block": "last_block", "rebalancing_block": "last_block"},
+            "35 of 38 arrays loaded; left out: 2 classifier, class_weights",
+        ),
+        (
+            "plain",
+            "plain",
+            {"last_block": "last_block"},
+            "35 of 38 arrays loaded; left out: 2 classifier, class_weights",
+        ),
         ("bbn", "bbn", {name: name for name in BRANCHES}, "45 of 49 arrays loaded; left out: 4 classifier"),
-        ("bbn", "plain", {"last_block": "conventional_block"},
-         "35 of 49 arrays loaded; left out: 10 rebalancing_block, 4 classifier"),
+        (
+            "bbn",
+            "plain",
+            {"last_block": "conventional_block"},
+            "35 of 49 arrays loaded; left out: 10 rebalancing_block, 4 classifier",
+        ),
     ],
-)  # fmt: skip
+)
 def test_every_weight_of_an_earlier_run_lands_where_it_must(source, target, parts, line, tmp_path, capsys):
     earlier = random_model(source)
     earlier.save(tmp_path / "model.keras")
@@ -110,13 +122,15 @@ KERNEL = np.ones((64, 64, 3, 3), np.float32)
     [
         ({"conv1.weight": None}, "conv1.weight is missing"),
         ({"layer4.0.downsample.1.running_var": None}, "layer4.0.downsample.1.running_var is missing"),
-        ({"layer1.0.conv2.weight": KERNEL[:, :, 1:, 1:]},
-         "layer1.0.conv2.weight has the shape [2, 2, 64, 64], must have [3, 3, 64, 64]"),
+        (
+            {"layer1.0.conv2.weight": KERNEL[:, :, 1:, 1:]},
+            "layer1.0.conv2.weight has the shape [2, 2, 64, 64], must have [3, 3, 64, 64]",
+        ),
         ({"bn1.bias": KERNEL}, "bn1.bias has the shape [3, 3, 64, 64], must have [64]"),
         ({"bn1.bias": np.ones(64, int)}, "bn1.bias holds int64, must hold floating-point numbers"),
         ({"layer1.1.conv1.weight": KERNEL}, "layer1.1.conv1.weight has no place in it"),
     ],
-)  # fmt: skip
+)
 def test_torchvisions_weights_that_do_not_fit(changes, message, tmp_path):
     torchvision(tmp_path / "x.npz", "resnet10", **changes)
     with pytest.raises(UserError, match="x.npz: does not fit --backbone=resnet10: " + re.escape(message)):
@@ -188,9 +202,19 @@ def test_trains_from_it_and_goes_on_without_it(finished_run, tmp_path, capsys):
     earlier = build.load_model(RunFolder(finished_run(model="plain").model_dir))
     earlier.save(source)
     folder = RunFolder(tmp_path / "run")
-    command = ["--model=plain", "--backbone=resnet8", "--epochs=1", "--lr_milestones=", "--warmup_epochs=0",
-               "--learning_rate=1e-30", "--global_batch_size=150", "--num_devices=1", "--eval_every=0",
-               f"--model_dir={folder.path}", f"--init_from={source}"]  # fmt: skip
+    command = [
+        "--model=plain",
+        "--backbone=resnet8",
+        "--epochs=1",
+        "--lr_milestones=",
+        "--warmup_epochs=0",
+        "--learning_rate=1e-30",
+        "--global_batch_size=150",
+        "--num_devices=1",
+        "--eval_every=0",
+        f"--model_dir={folder.path}",
+        f"--init_from={source}",
+    ]
     assert run(*command) == (0, "")
     loaded = f"init_from {source}: 35 of 38 arrays loaded; left out: 2 classifier, class_weights\n"
     assert capsys.readouterr().out.count(loaded) == 1

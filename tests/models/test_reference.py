@@ -27,8 +27,13 @@ def torch_names(model):
     """Yields (Keras variable, name in the authors' code, function from their layout to ours)."""
     stages = {"stage1": "layer1", "stage2": "layer2", "stage3": "layer3"}
     branches = {"conventional_block": "cb_block", "rebalancing_block": "rb_block"}
-    kinds = {"kernel": "weight", "gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
-             "moving_variance": "running_var"}  # fmt: skip
+    kinds = {
+        "kernel": "weight",
+        "gamma": "weight",
+        "beta": "bias",
+        "moving_mean": "running_mean",
+        "moving_variance": "running_var",
+    }
     to_keras = lambda w: w.transpose(2, 3, 1, 0) if w.ndim == 4 else w  # noqa: E731
     for part in ("trunk", *branches):
         for layer in model.get_layer(part).layers:

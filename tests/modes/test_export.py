@@ -222,11 +222,15 @@ def test_saved_model_cli_shows_and_runs_it(exported, tmp_path):
     config, folder = exported("plain")
     shown = saved_model_cli("show", "--dir", folder, "--all")
     for text in (
-        "signature_def['serving_default']", "inputs['image'] tensor_info:\n        dtype: DT_UINT8",
-        "shape: (-1, -1, -1, 3)", "signature_def['encoded']",
-        "inputs['image_bytes'] tensor_info:\n        dtype: DT_STRING", "outputs['class_id'] tensor_info:",
-        "outputs['class_name'] tensor_info:", "outputs['probabilities'] tensor_info:",
-    ):  # fmt: skip
+        "signature_def['serving_default']",
+        "inputs['image'] tensor_info:\n        dtype: DT_UINT8",
+        "shape: (-1, -1, -1, 3)",
+        "signature_def['encoded']",
+        "inputs['image_bytes'] tensor_info:\n        dtype: DT_STRING",
+        "outputs['class_id'] tensor_info:",
+        "outputs['class_name'] tensor_info:",
+        "outputs['probabilities'] tensor_info:",
+    ):
         assert text in shown, text
     np.save(tmp_path / "images.npy", IMAGES)
     signature = ("--tag_set", "serve", "--signature_def", "serving_default")

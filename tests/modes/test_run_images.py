@@ -114,12 +114,15 @@ def test_resume_with_photos_moved_as_a_whole(own):
     assert RunFolder(own / "unfinished").read_settings()["data_dir"] == str(own / "elsewhere")
 
 
-@pytest.mark.parametrize(("change", "told"), [
-    (lambda photos, image: os.unlink(photos / image), "1 missing ("),
-    (lambda photos, image: shutil.copy(photos / "ant" / "00.jpg", photos / image), "1 changed ("),
-    (lambda photos, image: os.rename(photos / "bee", photos / "wasp"), "lacks 'bee' and has 'wasp'"),
-    (lambda photos, image: shutil.copytree(photos / "ant", photos / "asp"), "has 'asp'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda photos, image: os.unlink(photos / image), "1 missing ("),
+        (lambda photos, image: shutil.copy(photos / "ant" / "00.jpg", photos / image), "1 changed ("),
+        (lambda photos, image: os.rename(photos / "bee", photos / "wasp"), "lacks 'bee' and has 'wasp'"),
+        (lambda photos, image: shutil.copytree(photos / "ant", photos / "asp"), "has 'asp'"),
+    ],
+)
 def test_resume_of_other_images_is_refused_and_touches_nothing(own, change, told):
     change(own / "photos", of(own, "train")[-1])
     before = digest(own)
@@ -149,8 +152,11 @@ def test_a_second_stage_keeps_the_split(own, classifier):
     for number in range(3):
         shutil.copy(own / "photos" / "ant" / "00.jpg", own / "photos" / "ant" / f"new{number}.jpg")
     arguments = ("--mode=probe", f"--from_run={own / 'run'}", f"--classifier={classifier}", "--num_devices=1")
-    short = () if classifier == "tau_norm" else ("--epochs=1", "--lr_milestones=", "--warmup_epochs=0",
-                                                 "--global_batch_size=8")  # fmt: skip
+    short = (
+        ()
+        if classifier == "tau_norm"
+        else ("--epochs=1", "--lr_milestones=", "--warmup_epochs=0", "--global_batch_size=8")
+    )
     assert run(*arguments, *short, f"--model_dir={own / 'second'}") == (0, "")
     first, second = record.read(own / "run"), record.read(own / "second")
     assert {part: second.parts[part] for part in ("train", "test")} == {
@@ -169,8 +175,13 @@ def test_a_second_stage_on_other_classes_is_refused(own, old):
 
 
 def test_a_run_from_a_run_does_not_test_on_its_training_images(own):
-    new = (f"--init_from={own / 'run'}", f"--model_dir={own / 'next'}", "--split_seed=5", "--epochs=1",
-           "--global_batch_size=8")  # fmt: skip
+    new = (
+        f"--init_from={own / 'run'}",
+        f"--model_dir={own / 'next'}",
+        "--split_seed=5",
+        "--epochs=1",
+        "--global_batch_size=8",
+    )
     assert run(*TINY, f"--data_dir={own / 'photos'}", *new) == (0, "")
     first, second = record.read(own / "run"), record.read(own / "next")
     assert not set(second.parts["test"]) & set(first.parts["train"])

@@ -42,9 +42,16 @@ def trained(tmp_path_factory):
     from bbn_tf.config import Config
 
     config = Config(
-        backbone="resnet8", epochs=3, lr_milestones=(2,), lr_factor=0.1, warmup_epochs=1, global_batch_size=32,
-        num_devices=1, eval_every=2, model_dir=str(tmp_path_factory.mktemp("trained") / "run"),
-    )  # fmt: skip
+        backbone="resnet8",
+        epochs=3,
+        lr_milestones=(2,),
+        lr_factor=0.1,
+        warmup_epochs=1,
+        global_batch_size=32,
+        num_devices=1,
+        eval_every=2,
+        model_dir=str(tmp_path_factory.mktemp("trained") / "run"),
+    )
     return config, train.train_and_evaluate(config)
 
 
@@ -52,8 +59,19 @@ def test_run_folder_and_figures(trained):
     config, figures = trained
     run = RunFolder(config.model_dir)
     assert json.loads(run.metrics_file.read_text()) == figures
-    expected = {"top1_error", "many_error", "medium_error", "few_error", "per_class_error", "class_counts", "epoch",
-                "num_train", "seconds", "conventional_error", "rebalancing_error"}  # fmt: skip
+    expected = {
+        "top1_error",
+        "many_error",
+        "medium_error",
+        "few_error",
+        "per_class_error",
+        "class_counts",
+        "epoch",
+        "num_train",
+        "seconds",
+        "conventional_error",
+        "rebalancing_error",
+    }
     assert expected <= set(figures)
     assert (figures["epoch"], figures["num_train"], figures["evaluated_on"]) == (3, 305, "test")
     assert len(figures["per_class_error"]) == 10
@@ -150,11 +168,18 @@ def test_two_and_four_replicas_equal_one_device(make_config, tmp_path, monkeypat
     for devices in (1, 2, 4):
         # A real run has one strategy a process; here each needs numbers of its own for its collective operations.
         monkeypatch.setattr(tf.distribute.MirroredStrategy, "_collective_key_base", 1000 * devices)
-        config = make_config(num_devices=devices, sync_batch_norm=True, model_dir=str(tmp_path / str(devices)),
-                             epochs=2, lr_milestones=(), global_batch_size=100)  # fmt: skip
+        config = make_config(
+            num_devices=devices,
+            sync_batch_norm=True,
+            model_dir=str(tmp_path / str(devices)),
+            epochs=2,
+            lr_milestones=(),
+            global_batch_size=100,
+        )
         train.train_and_evaluate(config)
-        rows = [[float(row[name]) for name in ("loss", "conventional_loss", "rebalancing_loss")]
-                for row in history(config)]  # fmt: skip
+        rows = [
+            [float(row[name]) for name in ("loss", "conventional_loss", "rebalancing_loss")] for row in history(config)
+        ]
         model = build.load_model(RunFolder(config.model_dir))
         results.append((rows, [keras.ops.convert_to_numpy(w) for w in model.weights]))
     for losses, several in results[1:]:
@@ -186,8 +211,14 @@ def test_replicas_share_every_batch_and_see_each_image_once_an_epoch(devices, ma
 def test_replicas_without_sync_keep_statistics_of_their_own(make_config, tmp_path):
     losses = []
     for sync in (True, False):
-        config = make_config(num_devices=2, sync_batch_norm=sync, model_dir=str(tmp_path / str(sync)), epochs=1,
-                             lr_milestones=(), global_batch_size=100)  # fmt: skip
+        config = make_config(
+            num_devices=2,
+            sync_batch_norm=sync,
+            model_dir=str(tmp_path / str(sync)),
+            epochs=1,
+            lr_milestones=(),
+            global_batch_size=100,
+        )
         train.train_and_evaluate(config)
         losses.append(float(history(config)[0]["loss"]))
     assert losses[0] != losses[1] and losses[0] == pytest.approx(losses[1], rel=0.2)
@@ -250,10 +281,19 @@ def test_jax_backend_trains_to_the_same_losses(trained, tmp_path):
         for file in (run.metrics_file, run.model_file, run.checkpoint_files()[0][1]):
             file.unlink()
         process = subprocess.run(
-            [sys.executable, ROOT / "main.py", f"--flagfile={run.flags_file}", f"--model_dir={folder}",
-             "--num_devices=1"],
-            env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True, check=False, timeout=300,
-        )  # fmt: skip
+            [
+                sys.executable,
+                ROOT / "main.py",
+                f"--flagfile={run.flags_file}",
+                f"--model_dir={folder}",
+                "--num_devices=1",
+            ],
+            env={**os.environ, "KERAS_BACKEND": backend},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
         assert process.returncode == 0, process.stderr
         assert "epochs 3 to 3" in process.stdout
         row = run.read_history()[2]

@@ -110,8 +110,13 @@ def test_damaged_metrics(run, text):
 
 def test_metrics_that_are_whole_or_missing(run):
     assert run.read_metrics() is None
-    content = {"epoch": 3, "top1_error": 1.5, "per_class_error": [1.5, None], "class_counts": [3, 2],
-               "class_names": ["a", "b"]}  # fmt: skip
+    content = {
+        "epoch": 3,
+        "top1_error": 1.5,
+        "per_class_error": [1.5, None],
+        "class_counts": [3, 2],
+        "class_names": ["a", "b"],
+    }
     write_json(run.metrics_file, content)
     assert run.read_metrics() == json.loads(run.metrics_file.read_text()) == content
 

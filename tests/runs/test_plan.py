@@ -59,9 +59,13 @@ def test_runs_by_hand(write):
     places = [str(run.folder.relative_to(plan.folder)) for run in runs]
     assert places[:3] == ["ce/if_10/seed3", "ce/if_10/seed4", "ce/if_50/seed3"]
     assert runs[0].command() == [
-        "--imbalance_factor=10", "--flagfile=flags/ce.flags", "--epochs=9", "--lr_milestones=", "--seed=3",
+        "--imbalance_factor=10",
+        "--flagfile=flags/ce.flags",
+        "--epochs=9",
+        "--lr_milestones=",
+        "--seed=3",
         f"--model_dir={plan.folder}/ce/if_10/seed3",
-    ]  # fmt: skip
+    ]
     assert runs[4].after == runs[0].folder and "--epochs=9" not in runs[4].command()
     assert f"--from_run={runs[0].folder}" in runs[4].command()
     assert runs[-1].after == plan.folder / "two_stages/if_50/seed4" and runs[-1].column == "IF 10"
@@ -182,9 +186,12 @@ def test_flags_are_checked_before_any_run(old, new, message, write):
 def test_runs_found_below_a_folder(tmp_path):
     """By name without the seed, and by data; what is not finished, or no run, is left out."""
     places = {  # a second stage's default name has the seed twice
-        "ce_seed0_lws_seed0": {"seed": 0}, "ce_seed1_lws_seed1": {"seed": 1},
-        "deep/bbn/seed0": {"imbalance_factor": 10.0}, "held_out": {"validation_fraction": 0.25}, "unfinished": {},
-    }  # fmt: skip
+        "ce_seed0_lws_seed0": {"seed": 0},
+        "ce_seed1_lws_seed1": {"seed": 1},
+        "deep/bbn/seed0": {"imbalance_factor": 10.0},
+        "held_out": {"validation_fraction": 0.25},
+        "unfinished": {},
+    }
     for name, settings in places.items():
         RunFolder(tmp_path / name).prepare(Config(**settings).settings(), overwrite=False)
         if name != "unfinished":
@@ -193,9 +200,11 @@ def test_runs_found_below_a_folder(tmp_path):
     (tmp_path / "foreign" / "metrics.json").write_text("{}")
     found = FoundRuns(tmp_path)
     assert [(run.row, run.column, run.seed) for run in found.runs()] == [
-        ("ce_lws", "digits_lt, IF 50", "0"), ("ce_lws", "digits_lt, IF 50", "1"), ("deep/bbn", "digits_lt, IF 10", "0"),
+        ("ce_lws", "digits_lt, IF 50", "0"),
+        ("ce_lws", "digits_lt, IF 50", "1"),
+        ("deep/bbn", "digits_lt, IF 10", "0"),
         ("held_out", "digits_lt, IF 50, held-out training images", "0"),
-    ]  # fmt: skip
+    ]
     assert list(found.rows) == ["ce_lws", "deep/bbn", "held_out"] and len(found.columns) == 3
     assert [run.row for run in FoundRuns(tmp_path / "held_out").runs()] == ["held_out"]
     assert FoundRuns(tmp_path / "nowhere").runs() == []

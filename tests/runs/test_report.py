@@ -9,12 +9,27 @@ from bbn_tf.runs.folder import RunFolder
 from bbn_tf.runs.plan import Plan
 
 METRICS = {
-    "bbn": {"top1_error": 18.0, "many_error": 6.5, "medium_error": None, "few_error": 28.25, "conventional_error": 30.0,
-            "rebalancing_error": 70.0, "per_class_error": [6.5, 29.5], "class_counts": [110, 4],
-            "class_names": ["zero", "one"]},
-    "plain": {"top1_error": 24.0, "many_error": 0.0, "medium_error": None, "few_error": 48.0,
-              "per_class_error": [0.0, None], "class_counts": [110, 4], "class_names": ["zero", "one"]},
-}  # fmt: skip
+    "bbn": {
+        "top1_error": 18.0,
+        "many_error": 6.5,
+        "medium_error": None,
+        "few_error": 28.25,
+        "conventional_error": 30.0,
+        "rebalancing_error": 70.0,
+        "per_class_error": [6.5, 29.5],
+        "class_counts": [110, 4],
+        "class_names": ["zero", "one"],
+    },
+    "plain": {
+        "top1_error": 24.0,
+        "many_error": 0.0,
+        "medium_error": None,
+        "few_error": 48.0,
+        "per_class_error": [0.0, None],
+        "class_counts": [110, 4],
+        "class_names": ["zero", "one"],
+    },
+}
 
 
 PLAN = """
@@ -40,8 +55,13 @@ def plan(tmp_path):
     """A plan of which CE has three runs at IF 10 and one at IF 50, BBN one at IF 10, LDAM none."""
     (tmp_path / "plan.toml").write_text(PLAN)
     plan = Plan(tmp_path / "plan.toml", tmp_path / "runs")
-    finished = {("CE", "IF 10", 0): 21.0, ("CE", "IF 10", 1): 22.0, ("CE", "IF 10", 2): 26.0, ("CE", "IF 50", 1): 30.0,
-                ("BBN", "IF 10", 0): 9.5}  # fmt: skip
+    finished = {
+        ("CE", "IF 10", 0): 21.0,
+        ("CE", "IF 10", 1): 22.0,
+        ("CE", "IF 10", 2): 26.0,
+        ("CE", "IF 50", 1): 30.0,
+        ("BBN", "IF 10", 0): 9.5,
+    }
     for run in plan.runs():
         if (error := finished.get((run.row, run.column, run.seed))) is not None:
             run.folder.mkdir(parents=True)
@@ -84,8 +104,13 @@ def test_csv_has_every_run_that_is_finished(plan):
     with open(plan.folder / "results.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     found = [(row["row"], row["column"], row["seed"], row["top1_error"]) for row in rows]
-    assert found == [("CE", "IF 10", "0", "21.00"), ("CE", "IF 10", "1", "22.00"), ("CE", "IF 10", "2", "26.00"),
-                     ("CE", "IF 50", "1", "30.00"), ("BBN", "IF 10", "0", "9.50")]  # fmt: skip
+    assert found == [
+        ("CE", "IF 10", "0", "21.00"),
+        ("CE", "IF 10", "1", "22.00"),
+        ("CE", "IF 10", "2", "26.00"),
+        ("CE", "IF 50", "1", "30.00"),
+        ("BBN", "IF 10", "0", "9.50"),
+    ]
     assert rows[0]["medium_error"] == "" and rows[0]["epoch"] == "200"
 
 
@@ -174,9 +199,11 @@ def test_report_of_nothing_and_of_damage(plan):
 
 def test_pictures_of_the_plan_that_have_runs(plan):
     plan.pictures = [
-        {"kind": "errors", "title": "E", "column": "IF 10"}, {"kind": "errors", "title": "N", "rows": ["LDAM"]},
-        {"kind": "norms", "title": "older runs have none"}, {"kind": "error_by_alpha", "title": "plain models neither"},
-    ]  # fmt: skip
+        {"kind": "errors", "title": "E", "column": "IF 10"},
+        {"kind": "errors", "title": "N", "rows": ["LDAM"]},
+        {"kind": "norms", "title": "older runs have none"},
+        {"kind": "error_by_alpha", "title": "plain models neither"},
+    ]
     text = report.report(plan)
     assert "![E](1_errors.png)" in text and text.count("![") == 1
     assert [path.name for path in plan.folder.glob("*.png")] == ["1_errors.png"]

@@ -14,10 +14,15 @@ BINS = {"images": [0, 4, 6], "confidence": [None, 50.0, 90.0], "accuracy": [None
 
 def metrics(error, alpha_errors=(60.0, 20.0, 40.0), norms=(1.0, 3.0)):
     return {
-        "top1_error": error, "per_class_error": [error - 10, None], "class_counts": [4, 110], "class_names": ["a", "b"],
-        "error_by_alpha": dict(zip(("0.0", "0.5", "1.0"), alpha_errors, strict=True)), "calibration_error": 10.0,
-        "reliability": BINS, "classifier_norms": {"conventional": list(norms), "combined": [2.0, 2.0]},
-    }  # fmt: skip
+        "top1_error": error,
+        "per_class_error": [error - 10, None],
+        "class_counts": [4, 110],
+        "class_names": ["a", "b"],
+        "error_by_alpha": dict(zip(("0.0", "0.5", "1.0"), alpha_errors, strict=True)),
+        "calibration_error": 10.0,
+        "reliability": BINS,
+        "classifier_norms": {"conventional": list(norms), "combined": [2.0, 2.0]},
+    }
 
 
 ROWS = {"CE": [metrics(30.0), metrics(34.0)], "BBN": [metrics(20.0)]}
@@ -49,8 +54,9 @@ def test_errors_have_mean_spread_and_the_papers():
     mean, *_ = axes.lines
     np.testing.assert_allclose(mean.get_xydata(), [[32, 0], [20, 1]])
     (whiskers,) = axes.containers[0].lines[2]
-    np.testing.assert_allclose([segment[:, 0] for segment in whiskers.get_segments()],
-                               [[32 - 8**0.5, 32 + 8**0.5], [20, 20]])  # fmt: skip
+    np.testing.assert_allclose(
+        [segment[:, 0] for segment in whiskers.get_segments()], [[32 - 8**0.5, 32 + 8**0.5], [20, 20]]
+    )
     np.testing.assert_allclose(line(axes, "the paper").get_xydata(), [[29, 0]])
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["CE", "BBN"]
 
@@ -98,8 +104,10 @@ def test_error_by_alpha():
 
 
 def test_reliability_pools_the_seeds():
-    other = {**metrics(1.0), "reliability": {"images": [0, 12, 0], "confidence": [None, 58.0, None],
-                                             "accuracy": [None, 45.0, None]}}  # fmt: skip
+    other = {
+        **metrics(1.0),
+        "reliability": {"images": [0, 12, 0], "confidence": [None, 58.0, None], "accuracy": [None, 45.0, None]},
+    }
     axes = axes_of("reliability", {"CE": [metrics(1.0), other]})
     # The second bin: 4 images of 50 % and 12 of 58 %, accuracies 25 and 45.
     np.testing.assert_allclose(line(axes, "CE: ECE 10.0 %").get_xydata(), [[56, 40], [90, 100]])

@@ -112,8 +112,9 @@ def test_what_is_finished_is_skipped(stand_in):
     for place in ("a/digits/seed1", "b_again/digits/seed0"):
         (stand_in.folder / place / "metrics.json").unlink()
     assert sorted(place for place, event, *_ in stand_in(1, WHOLE) if event == "begin") == [
-        "a/digits/seed1", "b_again/digits/seed0"
-    ]  # fmt: skip
+        "a/digits/seed1",
+        "b_again/digits/seed0",
+    ]
 
 
 REAL = """
@@ -140,8 +141,11 @@ def test_interrupted_resumed_and_reported(tmp_path):
     plan.write_text(REAL)
     process = subprocess.Popen(
         [sys.executable, ROOT / "main.py", "--mode=sweep", f"--plan={plan}", f"--model_dir={folder}"],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     run_folder = folder / "ce" / "digits" / "seed0"
     deadline = time.monotonic() + 100
     while not (run_folder / "checkpoint" / "epoch-0001.npz").exists() and time.monotonic() < deadline:
@@ -165,8 +169,9 @@ def test_interrupted_resumed_and_reported(tmp_path):
     with open(folder / "results.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["row"], row["column"], row["seed"]) for row in rows] == [
-        ("CE", "digits", "0"), ("CE, tau-normalised", "digits", "0")
-    ]  # fmt: skip
+        ("CE", "digits", "0"),
+        ("CE, tau-normalised", "digits", "0"),
+    ]
     error = json.loads((run_folder / "metrics.json").read_text())["top1_error"]
     assert f"| CE | {error:.2f} (1); paper 50.00, {error - 50:+.2f} |" in (folder / "results.md").read_text()
     assert (folder / "1_errors.png").stat().st_size > 5000

@@ -121,10 +121,20 @@ def test_interrupted_run_of_bbn_has_every_point_once(make_config, monkeypatch):
     assert len(list(folder.glob("*tfevents*"))) == 1
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
     assert events.tags("scalars") >= {
-        "error/top1_error", "error/few_error", "error/conventional_error", "error/rebalancing_error",
-        "error/worst_class_error", "accuracy/macro_f1", "accuracy/harmonic_mean_accuracy", "shifted_error/backward_50",
-        "loss/loss", "loss/conventional_loss", "loss/rebalancing_loss", "training/alpha", "training/learning_rate",
-    }  # fmt: skip
+        "error/top1_error",
+        "error/few_error",
+        "error/conventional_error",
+        "error/rebalancing_error",
+        "error/worst_class_error",
+        "accuracy/macro_f1",
+        "accuracy/harmonic_mean_accuracy",
+        "shifted_error/backward_50",
+        "loss/loss",
+        "loss/conventional_loss",
+        "loss/rebalancing_loss",
+        "training/alpha",
+        "training/learning_rate",
+    }
     assert events.images("pictures/classifier_norms")[4].shape == (560, 700, 3)
     assert events.images("pictures/confusion")[2].shape == (616, 700, 3)
     for tag in ("pictures/classifier_norms", "pictures/confusion"):
@@ -165,8 +175,9 @@ def test_names_are_drawn_as_they_are(monkeypatch, dollars):
 
 
 def test_plain_model_in_mixed_precision_with_a_trace(make_config):
-    config = make_config(model="plain", epochs=2, lr_milestones=(), mixed_precision=True, eval_every=0,
-                         profile_steps=(9, 11))  # fmt: skip
+    config = make_config(
+        model="plain", epochs=2, lr_milestones=(), mixed_precision=True, eval_every=0, profile_steps=(9, 11)
+    )
     train.train_and_evaluate(config)
     events = assert_points_are_history(config)
     assert "adaptor" not in events.hyperparameters()

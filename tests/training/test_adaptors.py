@@ -6,9 +6,14 @@ from bbn_tf.training.adaptors import ADAPTORS
 
 @pytest.mark.parametrize(
     ("name", "at_0", "at_half", "near_end"),
-    [("equal", 0.5, 0.5, 0.5), ("parabolic_increment", 0, 0.25, 0.990025), ("linear_decay", 1, 0.5, 0.005),
-     ("cosine_decay", 1, 0.7071068, 0.0078539), ("parabolic_decay", 1, 0.75, 0.009975)],
-)  # fmt: skip
+    [
+        ("equal", 0.5, 0.5, 0.5),
+        ("parabolic_increment", 0, 0.25, 0.990025),
+        ("linear_decay", 1, 0.5, 0.005),
+        ("cosine_decay", 1, 0.7071068, 0.0078539),
+        ("parabolic_decay", 1, 0.75, 0.009975),
+    ],
+)
 def test_values_by_hand(name, at_0, at_half, near_end):
     """Of 200 epochs the published code's last is t = 199/200."""
     assert [ADAPTORS[name](t) for t in (0, 0.5, 199 / 200)] == pytest.approx([at_0, at_half, near_end], abs=1e-6)

@@ -23,15 +23,25 @@ from tests.training.test_resume import wait_for
 
 ROOT = pathlib.Path(__file__).parents[2]
 COMMAND = (
-    sys.executable, ROOT / "main.py", "--backbone=resnet8", "--epochs=2", "--lr_milestones=", "--warmup_epochs=0",
-    "--global_batch_size=64", "--learning_rate=0.01", "--eval_every=0", "--validation_fraction=0.2",
-)  # fmt: skip
+    sys.executable,
+    ROOT / "main.py",
+    "--backbone=resnet8",
+    "--epochs=2",
+    "--lr_milestones=",
+    "--warmup_epochs=0",
+    "--global_batch_size=64",
+    "--learning_rate=0.01",
+    "--eval_every=0",
+    "--validation_fraction=0.2",
+)
 ENVIRONMENT = {
-    "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu",
+    "KERAS_BACKEND": "jax",
+    "JAX_PLATFORMS": "cpu",
     # Compiled fast, and once for the processes that come later.
     "XLA_FLAGS": "--xla_force_host_platform_device_count=1 --xla_backend_optimization_level=0",
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-}  # fmt: skip
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
 needs_jax = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed")
 
 
@@ -42,11 +52,16 @@ def start(folder, num_hosts=1):
     processes = []
     for host in range(num_hosts):
         hosts = [f"--coordinator=127.0.0.1:{port}", f"--num_hosts={num_hosts}", f"--host_index={host}"]
-        processes.append(subprocess.Popen(
-            [*COMMAND, f"--model_dir={folder / str(host)}", *(hosts if num_hosts > 1 else [])], text=True, cwd=ROOT,
-            env={**os.environ, **ENVIRONMENT, "JAX_COMPILATION_CACHE_DIR": str(folder.parent / "compiled")},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        ))  # fmt: skip
+        processes.append(
+            subprocess.Popen(
+                [*COMMAND, f"--model_dir={folder / str(host)}", *(hosts if num_hosts > 1 else [])],
+                text=True,
+                cwd=ROOT,
+                env={**os.environ, **ENVIRONMENT, "JAX_COMPILATION_CACHE_DIR": str(folder.parent / "compiled")},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        )
     return processes
 
 

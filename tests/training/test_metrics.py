@@ -50,8 +50,19 @@ def test_wilson_interval_solves_its_equation():
 def test_shifted_error_by_hand():
     """Three classes, head to tail 2, 0, 1: shares of 1, r^(-1/2), 1/r of the test images; the errors are 10, 50, 0."""
     errors = metrics.shifted_error(np.array([10.0, 50.0, 0.0]), class_counts=[30, 4, 900])
-    assert list(errors) == ["forward_50", "forward_25", "forward_10", "forward_5", "forward_2", "uniform",
-                            "backward_2", "backward_5", "backward_10", "backward_25", "backward_50"]  # fmt: skip
+    assert list(errors) == [
+        "forward_50",
+        "forward_25",
+        "forward_10",
+        "forward_5",
+        "forward_2",
+        "uniform",
+        "backward_2",
+        "backward_5",
+        "backward_10",
+        "backward_25",
+        "backward_50",
+    ]
     assert errors["uniform"] == pytest.approx(20)
     # Shares of 25 : 5 : 1 and 1 : 5 : 25, of 31.
     assert errors["forward_25"] == pytest.approx((5 * 10 + 1 * 50) / 31)

@@ -19,14 +19,28 @@ from bbn_tf.runs.folder import RunFolder
 
 ROOT = pathlib.Path(__file__).parents[2]
 COMMAND = (
-    sys.executable, ROOT / "main.py", "--backbone=resnet8", "--epochs=4", "--lr_milestones=3", "--warmup_epochs=1",
-    "--global_batch_size=64", "--num_devices=1", "--eval_every=2", "--deterministic",
-)  # fmt: skip
+    sys.executable,
+    ROOT / "main.py",
+    "--backbone=resnet8",
+    "--epochs=4",
+    "--lr_milestones=3",
+    "--warmup_epochs=1",
+    "--global_batch_size=64",
+    "--num_devices=1",
+    "--eval_every=2",
+    "--deterministic",
+)
 
 
 def start(folder, *arguments, **options):
-    return subprocess.Popen([*COMMAND, f"--model_dir={folder}", *arguments], cwd=ROOT, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)  # fmt: skip
+    return subprocess.Popen(
+        [*COMMAND, f"--model_dir={folder}", *arguments],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
 
 
 def wait_for(process, condition, seconds=180):

@@ -98,9 +98,17 @@ def test_a_retrained_classifier_learns_and_the_representation_stays(make_config,
     first = make_config(epochs=4, lr_milestones=(3,), imbalance_factor=2.0, model_dir=str(tmp_path / "first"))
     train.train_and_evaluate(first)
     tmp_path = tmp_path / "second"
-    status = run("--mode=probe", f"--from_run={first.model_dir}", "--branch=rebalancing", "--sampler=balanced",
-                 "--epochs=20", "--lr_milestones=15", "--global_batch_size=100", "--num_devices=1",
-                 f"--model_dir={tmp_path}")  # fmt: skip
+    status = run(
+        "--mode=probe",
+        f"--from_run={first.model_dir}",
+        "--branch=rebalancing",
+        "--sampler=balanced",
+        "--epochs=20",
+        "--lr_milestones=15",
+        "--global_batch_size=100",
+        "--num_devices=1",
+        f"--model_dir={tmp_path}",
+    )
     assert status == (0, "")
     second = RunFolder(tmp_path)
     before, after = build.load_model(RunFolder(first.model_dir)), build.load_model(second)
