@@ -9,6 +9,8 @@ stages, for larger ones a stem of stride 4 and four stages, as torchvision and t
 import dataclasses
 import itertools
 
+from bbn_tf.errors import UserError
+
 # (kernel size, width over the stage's) of a residual block's convolutions; the first of 3x3 has the block's stride.
 BASIC = ((3, 1), (3, 1))
 BOTTLENECK = ((1, 1), (3, 1), (1, 4))
@@ -34,6 +36,11 @@ class ResNet:
     projection: bool = True
     fan: str = "fan_out"
 
+    def parts(self, input_shape, block_names, mixup=False, **layer_options):
+        """(`trunk`, list of a `last_block` for each name); see there for the arguments."""
+        trunk = self.trunk(input_shape, mixup=mixup, **layer_options)
+        return trunk, [self.last_block(trunk.output_shape[1:], name, **layer_options) for name in block_names]
+
     def trunk(self, input_shape, mixup=False, **layer_options):
         """Model [B, H, W, 3] -> [B, H', W', D], all but the last block.
 
@@ -45,7 +52,7 @@ class ResNet:
         """
         import keras
 
-        from bbn_tf.models.layers import Mixup
+        from bbn_tf.models.layers import Mixup, Trunk
 
         def mix(x, place):
             return Mixup(name=f"mixup_{place}", dtype=layer_options.get("dtype"))(x) if mixup else x
@@ -56,7 +63,7 @@ class ResNet:
             x = self._block(x, stage, block, f"stage{stage + 1}_block{block + 1}", **layer_options)
             if stage < next_stage <= 2:
                 x = mix(x, next_stage)
-        return keras.Model(inputs, x, name="trunk")
+        return Trunk(inputs, x, name="trunk")
 
     def last_block(self, input_shape, name, **layer_options):
         """Model [B, H', W', D'] -> [B, D]: the last block and global average pooling."""
@@ -133,3 +140,27 @@ BACKBONES = {
     "resnet101": ResNet((3, 4, 23, 3), BOTTLENECK),
     "resnet152": ResNet((3, 8, 36, 3), BOTTLENECK),
 }
+
+
+def get(backbone):
+    """The backbone of a name, of `BACKBONES` or `keras_table.NETWORKS`; anything else is one already.
+
+    Raises:
+        UserError: no backbone has this name; says which are similar.
+    """
+    if not isinstance(backbone, str):
+        return backbone
+    from bbn_tf.models.keras_networks import similar
+    from bbn_tf.models.keras_table import NETWORKS
+
+    names = {**BACKBONES, **NETWORKS}
+    if backbone not in names:
+        raise UserError(f"--backbone={backbone}: unknown{similar(backbone, names)}")
+    return names[backbone]
+
+
+def register(name, model, cut_layer, mean=(0, 0, 0), std=(1, 1, 1)):
+    """Makes a functional Keras model of the user's own a backbone; see `keras_networks.registered`."""
+    from bbn_tf.models.keras_networks import registered
+
+    BACKBONES[name] = registered(name, model, cut_layer, mean, std)

@@ -5,7 +5,7 @@ import math
 import keras
 import numpy as np
 
-from bbn_tf.models.backbones import BACKBONES
+from bbn_tf.models import backbones
 from bbn_tf.models.layers import EVAL_ALPHA, ClassWeights, CosineClassifier, CumulativeClassifier, Mixup, partners
 
 FEATURE_CONVENTIONS = {
@@ -71,7 +71,7 @@ def build_bbn(backbone, input_shape, num_classes, feature_convention="published_
     statistics stay apart, as in the published code.
 
     Args:
-        backbone: a name of `BACKBONES`.
+        backbone: see `backbones.get`.
         input_shape: (H, W, 3).
         num_classes: C.
         feature_convention: a name of `FEATURE_CONVENTIONS`.
@@ -80,10 +80,8 @@ def build_bbn(backbone, input_shape, num_classes, feature_convention="published_
     Returns:
         `BBN` on (float [B, H, W, 3], float [B, H, W, 3]), output float32 logits [B, C].
     """
-    family = BACKBONES[backbone]
-    trunk = family.trunk(input_shape, **layer_options)
-    feature_shape = trunk.output_shape[1:]
-    conventional, rebalancing = (family.last_block(feature_shape, name, **layer_options) for name in BRANCHES)
+    family = backbones.get(backbone)
+    trunk, (conventional, rebalancing) = family.parts(input_shape, BRANCHES, **layer_options)
     images = (
         keras.Input(input_shape, name="conventional_image"),
         keras.Input(input_shape, name="rebalancing_image"),
@@ -133,9 +131,8 @@ def build_plain(backbone, input_shape, num_classes, cosine_scale=None, mixup=Fal
     Returns:
         `Plain`.
     """
-    family = BACKBONES[backbone]
-    trunk = family.trunk(input_shape, mixup=mixup, **layer_options)
-    block = family.last_block(trunk.output_shape[1:], "last_block", **layer_options)
+    family = backbones.get(backbone)
+    trunk, (block,) = family.parts(input_shape, ["last_block"], mixup=mixup, **layer_options)
     image = keras.Input(input_shape, name="image")
     features = block(trunk(image))
     options = {"name": "classifier", "dtype": _logits_dtype(**layer_options)}
