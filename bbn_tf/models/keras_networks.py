@@ -178,12 +178,16 @@ def layer_names(part):
 
 
 def named_weights(layer):
-    """Yields (name, variable) of a layer; a name that its layers share is numbered from its second variable on."""
+    """Yields (name, variable) of a layer.
+
+    A name that its layers share is numbered from its second variable on; one that Keras has numbered over the whole
+    process (ConvNeXt's `variable_36`) loses the number.
+    """
     counts = collections.Counter()
     for variable in layer.weights:
-        counts[variable.name] += 1
-        count = counts[variable.name]
-        yield (variable.name if count == 1 else f"{variable.name}_{count}"), variable
+        name = re.sub(r"^variable_\d+$", "variable", variable.name)
+        counts[name] += 1
+        yield (name if counts[name] == 1 else f"{name}_{counts[name]}"), variable
 
 
 def finalise(layer):

@@ -156,6 +156,14 @@ def _logits_dtype(dtype="float32", **_):
     return "float64" if dtype == "float64" else "float32"
 
 
+def freeze_trunk(model):
+    """Keeps the trunk of `BBN` or `Plain` as it is, the running statistics of its BatchNorm included.
+
+    Before the model is compiled.  No gradient of the trunk is computed then: see `layers.Trunk`.
+    """
+    model.get_layer("trunk").trainable = False
+
+
 def branch_features(model, image):
     """Features of one image in both branches, (float [B, D], float [B, D]); the trunk runs once."""
     feature_map = model.get_layer("trunk")(image)

@@ -1,13 +1,14 @@
 """A smaller learning rate for the trunk than for branches and classifier."""
 
 import keras
+from keras import ops
 
 
 class TrunkRate:
     """Mixin for a Keras optimizer: the variables given to `mark_trunk` have a part of the learning rate.
 
-    What the rate multiplies is multiplied too, the weight decay among it.  Comes before the optimizer's class; an
-    optimizer with an `update_step` of its own calls `rate_of` there.
+    Keras's `weight_decay`, which the rate multiplies, follows it.  Comes before the optimizer's class; an optimizer
+    with an `update_step` of its own calls `rate_of` there.
     """
 
     _trunk, trunk_lr_factor = frozenset(), 1.0
@@ -30,17 +31,14 @@ class TrunkRate:
         return bool(self._trunk) and self._get_variable_index(variable) in self._trunk
 
     def update_step(self, gradient, variable, learning_rate):
-        super().update_step(gradient, variable, self.rate_of(variable, learning_rate))
+        rate = self.rate_of(variable, learning_rate)
+        if self.weight_decay is not None and self._use_weight_decay(variable):
+            decay = ops.cast(self.weight_decay * rate, variable.dtype)
+            self.assign_sub(variable, decay * variable)
+        super().update_step(gradient, variable, rate)
 
     def _apply_weight_decay(self, variables):
-        """Keras's decay, which takes the optimizer's rate: a factor to the decay does what one to the rate would."""
-        super()._apply_weight_decay([variable for variable in variables if not self._is_trunk(variable)])
-        if self.weight_decay is None or not self._trunk:
-            return
-        decay = self.weight_decay
-        self.weight_decay = decay * self.trunk_lr_factor
-        super()._apply_weight_decay([variable for variable in variables if self._is_trunk(variable)])
-        self.weight_decay = decay
+        """Nothing: Keras would decay all variables at one rate; `update_step` does it at each one's own."""
 
 
 @keras.saving.register_keras_serializable(package="bbn_tf")
