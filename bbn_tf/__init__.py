@@ -2,6 +2,8 @@
 
 import os
 
+__version__ = "0.9.0"
+
 # TensorFlow leaves its oneDNN kernels off on some processors; they are worth a factor of 1.7 in a
 # training step. TensorFlow reads this once, when it is imported, so it is set before that.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

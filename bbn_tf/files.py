@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import tempfile
 import zipfile
 
 from bbn_tf.errors import UserError
@@ -61,3 +62,17 @@ def writing(path):
 def write_json(path, content):
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def check_output(path, overwrite):
+    """Raises UserError if the path of --output can't be written, or is there and may not be replaced."""
+    path = pathlib.Path(path)
+    if path.is_dir():
+        raise UserError(f"--output={path}: is a folder; must be a file to write")
+    if path.exists() and not overwrite:
+        raise UserError(f"--output={path}: already there; name another file, or replace it with --overwrite")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise UserError(f"--output={path}: can't be written ({error.strerror or error})") from error

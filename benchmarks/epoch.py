@@ -26,7 +26,6 @@ import time
 START = time.perf_counter()
 
 import argparse  # noqa: E402
-import dataclasses  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import pathlib  # noqa: E402
@@ -78,8 +77,9 @@ def ours(options):
     """dict: the seconds listed above."""
     sys.path.insert(0, str(ROOT))
     from bbn_tf.config import Config
-    from bbn_tf.modes import train
+    from bbn_tf.modes import build
     from bbn_tf.runs.folder import RunFolder
+    from bbn_tf.training import checkpoints
 
     settings, compile_options = VARIANTS[options.contender]
     with tempfile.TemporaryDirectory() as folder:
@@ -92,14 +92,14 @@ def ours(options):
         steps -= steps % compile_options.get("steps_per_execution", 1)  # Keras would run over the epoch's end
         run = RunFolder(folder)
         run.prepare(config.settings(), overwrite=True)
-        with train.distribution(config).scope():
-            model = train.build_model(config, dataset)
-            model.compile(train.build_optimizer(config), train.build_loss(config, dataset), **compile_options)
-            evaluator = train.build_evaluator(config, model, dataset)
-            train.restore(model, run)
-        clock = watch(train.build_callbacks(config, run, dataset, evaluator))
+        with build.strategy(config).scope():
+            model = build.model(config, dataset)
+            model.compile(build.optimizer(config), build.loss(config, dataset), **compile_options)
+            evaluator = build.evaluator(config, model, dataset)
+            checkpoints.restore(model, run.newest_checkpoint)
+        clock = watch(build.training_callbacks(config, run, dataset, evaluator))
         shown = {"steps_per_epoch": steps, "shuffle": False, "verbose": 0}
-        model.fit(train.training_batches(config, dataset, 0), epochs=options.epochs, callbacks=clock.callbacks, **shown)
+        model.fit(build.batches(config, dataset, 0), epochs=options.epochs, callbacks=clock.callbacks, **shown)
         alone = watch([])
         model.fit(one_batch(config, dataset), epochs=3, callbacks=alone.callbacks, **shown)
         return {
@@ -128,7 +128,8 @@ def random_images(imbalance_factor, shrink=1):
     import numpy as np
 
     from bbn_tf.data import long_tail
-    from bbn_tf.data.datasets import CIFAR_MEAN, CIFAR_STD, ImageDataset
+    from bbn_tf.data.image_dataset import ImageDataset
+    from bbn_tf.data.small_sets import CIFAR_MEAN, CIFAR_STD
 
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(10), long_tail.class_counts(5000 // shrink, 10, imbalance_factor))
@@ -174,18 +175,18 @@ def watch(callbacks):
 
 
 def endless(config, dataset):
-    from bbn_tf.modes import train
+    from bbn_tf.modes import build
 
-    return train.training_batches(dataclasses.replace(config, epochs=10_000), dataset, 0)
+    return build.batches(config.replace(epochs=10_000), dataset, 0)
 
 
 def one_batch(config, dataset):
     """The first batch of the training again and again."""
     import tensorflow as tf
 
-    from bbn_tf.modes import train
+    from bbn_tf.modes import build
 
-    first = next(iter(train.training_batches(config, dataset, 0)))
+    first = next(iter(build.batches(config, dataset, 0)))
     return tf.data.Dataset.from_tensors(first).cache().repeat().prefetch(2)
 
 

@@ -16,6 +16,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # a script, started from any folder
 
+from bbn_tf.models.bbn import build_bbn
+from bbn_tf.models.plain import build_plain
 from bbn_tf.modes import export
 
 from bbn_tf.models import models  # isort: skip  (sets TensorFlow's environment before its import)
@@ -51,9 +53,9 @@ def exported(build, options, folder):
 
 def build_contenders(options, folder):
     """dict name -> function of images uint8 [B, H, W, 3] that returns when the answer is there."""
-    plain = exported(models.build_plain, options, folder / "plain")
-    second = exported(models.build_plain, options, folder / "second")
-    bbn = exported(models.build_bbn, options, folder / "bbn")
+    plain = exported(build_plain, options, folder / "plain")
+    second = exported(build_plain, options, folder / "second")
+    bbn = exported(build_bbn, options, folder / "bbn")
 
     def both(image):
         return plain(image=image)["probabilities"].numpy() + second(image=image)["probabilities"].numpy()

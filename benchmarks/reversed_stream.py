@@ -71,10 +71,10 @@ def step():
     import keras
     import numpy as np
 
-    from bbn_tf.models import models
+    from bbn_tf.models.bbn import build_bbn
     from bbn_tf.training import optimizers
 
-    model = models.build_bbn("resnet32", (32, 32, 3), 10)
+    model = build_bbn("resnet32", (32, 32, 3), 10)
     model.compile(optimizers.SGD(0.1, momentum=0.9), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     images = np.random.default_rng(0).normal(size=(2, BATCH, 32, 32, 3)).astype("float32")
     labels = np.zeros((2, BATCH), "int64")

@@ -44,13 +44,14 @@ def batch():
 def keras_step(options):
     """() -> None: one step of what `fit` runs."""
     sys.path.insert(0, str(ROOT))
-    from bbn_tf.models import models
     from bbn_tf.training import optimizers  # isort: skip  (sets TensorFlow's environment before its import)
 
     import keras
     import tensorflow as tf
 
-    model = models.build_bbn("resnet32", (32, 32, 3), CLASSES)
+    from bbn_tf.models.bbn import build_bbn
+
+    model = build_bbn("resnet32", (32, 32, 3), CLASSES)
     optimizer = optimizers.SGD(0.1, coupled_weight_decay=2e-4, momentum=0.9, nesterov=True)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.alpha.assign(0.75)

@@ -37,7 +37,7 @@ def finished_run(tmp_path_factory):
     import keras
 
     from bbn_tf.config import Config
-    from bbn_tf.modes import train
+    from bbn_tf.modes import build, train
     from bbn_tf.runs.folder import RunFolder
     from bbn_tf.training import evaluation as evaluate
 
@@ -45,16 +45,16 @@ def finished_run(tmp_path_factory):
     def make(**settings):
         folder = str(tmp_path_factory.mktemp("run") / "run")
         config = Config(backbone="resnet8", epochs=1, lr_milestones=(), warmup_epochs=0, model_dir=folder, **settings)
-        run, dataset = RunFolder(folder), train.load_dataset(config)
+        run, dataset = RunFolder(folder), build.dataset(config)
         run.prepare(config.settings(), overwrite=False)
         keras.utils.set_random_seed(0)
-        model = train.build_model(config, dataset)
-        images = dataset.train_images[:64] / 100.0
+        model = build.model(config, dataset)
+        images = dataset.train_items[:64] / 100.0
         model((images, images) if config.model == "bbn" else images, training=True)  # moves BatchNorm's statistics
         if config.model == "bbn":
             model.alpha.assign(0.1)  # as some epoch may leave it: inference must not look at it
         model.save(run.model_file)
-        train.write_metrics(config, run, dataset, evaluate.Evaluator(model, dataset)(), seconds=1.0)
+        run.write_metrics(train.metrics(config, dataset, evaluate.Evaluator(model, dataset)(), starts=[1.0]))
         return config
 
     return make

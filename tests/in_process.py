@@ -4,15 +4,16 @@ import signal
 
 from absl.testing import flagsaver
 
-import main
-from bbn_tf import flags as config_lib
+from bbn_tf import __main__ as main
+from bbn_tf import flags
 
 SECONDS = 120  # for one call
+flags.define()
 
 
 def parse(*arguments):
     """`Config` of a command line, with flags of its own."""
-    return config_lib.parse(arguments)
+    return flags.parse(arguments)
 
 
 def run(*arguments):

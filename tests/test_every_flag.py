@@ -12,7 +12,7 @@ from PIL import Image
 
 from bbn_tf.config import Config
 from bbn_tf.data import datasets
-from bbn_tf.modes import train
+from bbn_tf.modes import build, train
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.training import callbacks
 from bbn_tf.training import evaluation as evaluate
@@ -106,7 +106,7 @@ def trained_with(tmp_path, monkeypatch, finished_run):
     monkeypatch.setattr(keras.Model, "fit", fit)
     monkeypatch.setattr(evaluate.Evaluator, "__call__", lambda self: {"top1_error": 0.0, "per_class_error": []})
     monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: seen.update(determinism=True))
-    mirrored = dataclasses.replace(datasets.digits(), train_images=datasets.digits().train_images[:, :, ::-1])
+    mirrored = dataclasses.replace(datasets.digits(), train_items=datasets.digits().train_items[:, :, ::-1])
     monkeypatch.setitem(datasets.DATASETS, "cifar10_lt", lambda data_dir: mirrored)  # needs no download
     for place in itertools.product("abc", range(20)):
         (tmp_path / "images" / place[0]).mkdir(parents=True, exist_ok=True)
@@ -122,9 +122,9 @@ def trained_with(tmp_path, monkeypatch, finished_run):
             settings = settings | {"data_dir": str(tmp_path / settings["data_dir"])}
         config = Config(**{**TINY, **settings, "model_dir": str(tmp_path / str(next(numbers)))})
         figures = train.train_and_evaluate(config)
-        saved = train.load_model(RunFolder(config.model_dir))
-        loss = train.build_loss(config, train.load_dataset(config)).get_config() | {"name": None}
-        replicas = train.distribution(config).num_replicas_in_sync
+        saved = build.load_model(RunFolder(config.model_dir))
+        loss = build.loss(config, build.dataset(config)).get_config() | {"name": None}
+        replicas = build.strategy(config).num_replicas_in_sync
         shapes = [(w.path, w.shape) for w in saved.weights]
         counts = figures["class_counts"], figures["num_eval"], figures["epoch"]
         architecture = saved.to_json().count("bfloat16"), saved.to_json().count('"synchronized": true')

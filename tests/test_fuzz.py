@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
-from bbn_tf.modes import export, train
+from bbn_tf.modes import build, export, train
 from bbn_tf.runs.folder import HEADER, RunFolder
 from tests.in_process import run
 
@@ -199,8 +199,8 @@ def test_damaged_checkpoints(make_config, capsys):
     folder = RunFolder(config.model_dir)
     (_, newest), (_, before) = folder.checkpoint_files()
     whole, older = newest.read_bytes(), before.read_bytes()
-    model = train.build_model(config, train.load_dataset(config))
-    model.compile(train.build_optimizer(config), "mse")
+    model = build.model(config, build.dataset(config))
+    model.compile(build.optimizer(config), "mse")
     assert train.restore(model, folder) == 2
     for how, content in damaged(whole):
         newest.write_bytes(content)
@@ -214,7 +214,7 @@ def test_damaged_checkpoints(make_config, capsys):
 
 
 def test_damaged_export(finished_run, tmp_path):
-    exported = pathlib.Path(export.export(finished_run())[0])
+    exported = pathlib.Path(export.run(finished_run())[0])
     picture = tmp_path / "image.png"
     picture.write_bytes(tf.io.encode_png(np.zeros((32, 32, 3), np.uint8)).numpy())
 

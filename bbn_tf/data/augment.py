@@ -1,4 +1,4 @@
-"""Augmentation of a batch of uint8 images, drawn per image from one key; table `AUGMENTATIONS`.
+"""Augmentation of a batch of uint8 images, drawn per image from one key.
 
 Plain TensorFlow operations with stateless draws, for none of the libraries at hand gives those inside tf.data:
 `keras.layers.RandAugment` draws its operations once a batch, not per image, from a SeedGenerator, a counter that
@@ -152,13 +152,6 @@ CIFAR10_POLICY = (  # 25 times two of (operation, probability, magnitude); 0 whe
     (("Equalize", 0.8, 0), ("Invert", 0.1, 0)),
     (("TranslateY", 0.7, 9), ("AutoContrast", 0.9, 0)),
 )
-
-AUGMENTATIONS = {
-    "basic": crop_and_flip,
-    "none": none,
-    "autoaugment_cutout": autoaugment_cutout,
-    "randaugment": randaugment,
-}
 
 
 def _numbers(names):

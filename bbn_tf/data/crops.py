@@ -50,15 +50,12 @@ def random_resized(shape, key):
     return tf.where(tf.reduce_any(fits), drawn, tf.concat([(shape - whole) // 2, whole], 0))
 
 
-CROPS = {"none": central, "basic": random, "random_resized_crop": random_resized}
-
-
 def decode(content, crop, size, key=None):
     """The crop of an encoded image; of a JPEG no more is decoded than it needs.
 
     Args:
         content: scalar string, JPEG, PNG, WebP, GIF (its first frame) or BMP.
-        crop: function of `CROPS`.
+        crop: `central`, `random` or `random_resized`.
         size: side of the result in pixels.
         key: int [2], for a random crop.
 

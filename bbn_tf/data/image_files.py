@@ -6,17 +6,17 @@ import typing
 import numpy as np
 
 from bbn_tf.data import readers
-from bbn_tf.data.datasets import ImageDataset
+from bbn_tf.data.image_dataset import ImageDataset
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # the published code's, of photographs
 
 
 @dataclasses.dataclass(frozen=True)
 class FileDataset(ImageDataset):
-    """The same of image files, which are read and decoded only when drawn.
+    """A data set of image files, which are read and decoded only when drawn.
 
     Attributes:
-        train_images, eval_images: their paths, bytes [N].
+        train_items, eval_items: their paths, bytes [N].
         image_size: side of the crop that the network sees.
     """
 
@@ -30,11 +30,11 @@ class FileDataset(ImageDataset):
         return (self.image_size, self.image_size, 3)
 
     def files(self):
-        return np.concatenate([self.train_images, self.eval_images])
+        return np.concatenate([self.train_items, self.eval_items])
 
     def reader(self, part, augment="none"):
         """How tf.data reads an image of `part`, "train" or "eval": see `readers.image_reader`."""
-        content = self._contents({"train": self.train_images, "eval": self.eval_images}[part])
+        content = self._contents(self.part(part)[0])
         return readers.image_reader(content, self.image_size, self.mean, self.std, augment, self.horizontal_flip)
 
     def _contents(self, paths):
@@ -43,10 +43,10 @@ class FileDataset(ImageDataset):
 
 @dataclasses.dataclass(frozen=True)
 class RecordDataset(FileDataset):
-    """The same of encoded images that a Python function returns.
+    """A data set of encoded images that a Python function returns.
 
     Attributes:
-        train_images, eval_images: their positions, int64 [N].
+        train_items, eval_items: their positions, int64 [N].
         content: position -> bytes.
     """
 

@@ -72,11 +72,11 @@ def training_batches(
     """The batches of the epochs `initial_epoch` to `epochs` - 1, one after the other.
 
     Args:
-        dataset: `bbn_tf.data.datasets.ImageDataset`.
+        dataset: `ImageDataset`.
         batch_size: B, images a step in each stream.
         sampler: name of `samplers.SAMPLERS`: of the re-balancing stream if `paired`, else of the only one.
         paired: whether a uniform and a re-balancing stream are paired (BBN).
-        augment: name of `augment.AUGMENTATIONS`.
+        augment: name of `augmentations.AUGMENTATIONS`.
         seed: of every draw.
         initial_epoch, epochs: ints.
         deferred_epoch: epoch from which on `sampler` acts; uniform before.
@@ -148,7 +148,7 @@ def ordered_batches(dataset, part, batch_size):
         Dataset of float32 [B, H, W, 3].
     """
     read = dataset.reader(part)
-    count = len({"train": dataset.train_labels, "eval": dataset.eval_labels}[part])
+    count = len(dataset.part(part)[1])
     indices = tf.data.Dataset.range(-(-count // batch_size) * batch_size).map(lambda i: tf.minimum(i, count - 1))
     if dataset.one_by_one:
         batches = indices.map(read, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size)

@@ -2,10 +2,21 @@
 
 import numpy as np
 
+from bbn_tf.choices import Setting, at_least, is_seed
 from bbn_tf.errors import UserError
 
 PROFILES = ("exp", "step")
 MANY_ABOVE, FEW_BELOW = 100, 20
+
+IMBALANCE_FACTOR = Setting(
+    "imbalance_factor",
+    50.0,
+    "N_max / N_min of the training images of a data set that is balanced as it comes.",
+    rule=at_least(1),
+)
+IMBALANCE_PROFILE = Setting("imbalance_profile", "exp", "How class counts fall from head to tail.", names=PROFILES)
+IMBALANCE_SEED = Setting("imbalance_seed", 0, "Which images of a class are kept.", rule=is_seed)
+LONG_TAIL = (IMBALANCE_FACTOR, IMBALANCE_PROFILE, IMBALANCE_SEED)
 
 
 def class_counts(max_count, num_classes, imbalance_factor, profile="exp"):

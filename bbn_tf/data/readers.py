@@ -3,8 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
+from bbn_tf.choices import imported
 from bbn_tf.data import crops
-from bbn_tf.data.augment import AUGMENTATIONS
+from bbn_tf.data.augmentations import AUGMENTATIONS
 
 
 def array_reader(images, mean, std, augment="none", horizontal_flip=False):
@@ -13,16 +14,17 @@ def array_reader(images, mean, std, augment="none", horizontal_flip=False):
     Args:
         images: uint8 [N, H, W, 3].
         mean, std: see `normalise`.
-        augment: name of `augment.AUGMENTATIONS`.
+        augment: name of `AUGMENTATIONS` that has `arrays`.
         horizontal_flip: whether a mirrored image is still of its class.
 
     Returns:
         Function (indices int64 [B], key int64 [2] or None without augmentation) -> float32 [B, H, W, 3].
     """
     images = tf.constant(images)
+    change = imported(AUGMENTATIONS[augment].arrays)
 
     def read(indices, key=None):
-        return normalise(AUGMENTATIONS[augment](tf.gather(images, indices), key, horizontal_flip), mean, std)
+        return normalise(change(tf.gather(images, indices), key, horizontal_flip), mean, std)
 
     return read
 
@@ -46,15 +48,16 @@ def image_reader(contents, size, mean, std, augment="none", horizontal_flip=Fals
         contents: function (index, scalar int64) -> scalar string.
         size: side of the crop.
         mean, std, horizontal_flip: as above.
-        augment: name of `crops.CROPS`; all but "none" also mirror.
+        augment: name of `AUGMENTATIONS` that has `encoded`; all but "none" also mirror.
 
     Returns:
         Function (index, key int64 [2] or None without augmentation) -> float32 [size, size, 3].
     """
+    crop = imported(AUGMENTATIONS[augment].encoded)
 
     def read(index, key=None):
         keys = (None, None) if key is None else tf.unstack(tf.random.split(key, 2))
-        image = crops.decode(contents(index), crops.CROPS[augment], size, keys[0])
+        image = crops.decode(contents(index), crop, size, keys[0])
         if horizontal_flip and augment != "none":
             mirrored = tf.random.stateless_uniform([], keys[1]) < 0.5
             image = tf.cond(mirrored, lambda: tf.reverse(image, [1]), lambda: image)  # 10 times as fast as [:, ::-1]

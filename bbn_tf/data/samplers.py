@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from bbn_tf.choices import CLASSIFIER, Choice, Setting, Table
+
 
 def uniform(class_counts):
     """Every image alike: P_i = N_i / N."""
@@ -19,7 +21,14 @@ def reversed_(class_counts):
     return weights / np.sum(weights)
 
 
-SAMPLERS = {"uniform": uniform, "balanced": balanced, "reversed": reversed_}
+SAMPLERS = Table("sampler", uniform=Choice(uniform), balanced=Choice(balanced), reversed=Choice(reversed_))
+SAMPLER = Setting(
+    "sampler",
+    "uniform",
+    "Class sampler: of BBN's re-balancing branch, or of the plain model's one stream.",
+    table=SAMPLERS,
+    part=CLASSIFIER,
+)
 
 
 def acceptance_probs(class_counts, class_probs):

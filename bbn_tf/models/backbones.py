@@ -1,166 +1,64 @@
-"""Residual trunks and their last block, as functional Keras models (He et al., arXiv:1512.03385).
+"""The networks by name: what a trunk and a last block are made of.
 
-A backbone is two functions: `trunk(...)` maps images to feature maps and leaves out the last residual
-block, `last_block(...)` is that block with global average pooling.  BBN has one trunk and two last
-blocks, the plain network one of each.  There are two families: for CIFAR's 32x32 images a 3x3 stem and three
-stages, for larger ones a stem of stride 4 and four stages, as torchvision and the authors' code have it.
+A row makes a backbone: an object whose `parts(input_shape, names, ...)` are a trunk, which maps images to feature maps
+and leaves out the last block, and a last block with global average pooling for each name; see
+`bbn_tf.models.resnet.ResNet`.  BBN has one trunk and two last blocks, the plain network one of each.
 """
 
-import dataclasses
-import itertools
+from bbn_tf.choices import Choice, Table, imported
+from bbn_tf.models.keras_table import CUT_LAYER, NETWORKS
 
-from bbn_tf.errors import UserError
-
-# (kernel size, width over the stage's) of a residual block's convolutions; the first of 3x3 has the block's stride.
-BASIC = ((3, 1), (3, 1))
-BOTTLENECK = ((1, 1), (3, 1), (1, 4))
+_RESNET = "bbn_tf.models.resnet:ResNet"
 
 
-@dataclasses.dataclass(frozen=True)
-class ResNet:
-    """Stages of residual blocks behind a stem; every stage but the first begins with stride 2.
-
-    Attributes:
-        blocks_per_stage: how many blocks each stage has.
-        block: `BASIC` or `BOTTLENECK`.
-        widths: each stage's width.
-        large_images: the stem is a 7x7 convolution and a 3x3 maximum, both of stride 2, instead of a 3x3 convolution.
-        projection: where the shape changes the shortcut is a 1x1 convolution instead of shortcut A.
-        fan: by which the convolutions' initial weights are scaled (Kaiming normal).
-    """
-
-    blocks_per_stage: tuple[int, ...]
-    block: tuple[tuple[int, int], ...] = BASIC
-    widths: tuple[int, ...] = (64, 128, 256, 512)
-    large_images: bool = True
-    projection: bool = True
-    fan: str = "fan_out"
-
-    def parts(self, input_shape, block_names, mixup=False, **layer_options):
-        """(`trunk`, list of a `last_block` for each name); see there for the arguments."""
-        trunk = self.trunk(input_shape, mixup=mixup, **layer_options)
-        return trunk, [self.last_block(trunk.output_shape[1:], name, **layer_options) for name in block_names]
-
-    def trunk(self, input_shape, mixup=False, **layer_options):
-        """Model [B, H, W, 3] -> [B, H', W', D], all but the last block.
-
-        Args:
-            input_shape: (H, W, 3).
-            mixup: whether to put a `Mixup` layer before the network and behind the first two stages, the
-                places of manifold mixup (arXiv:1806.05236).
-            **layer_options: `dtype` (policy of every layer) and `synchronized` (BatchNorm over all replicas).
-        """
-        import keras
-
-        from bbn_tf.models.layers import Mixup, Trunk
-
-        def mix(x, place):
-            return Mixup(name=f"mixup_{place}", dtype=layer_options.get("dtype"))(x) if mixup else x
-
-        inputs = keras.Input(input_shape, name="image")
-        x = self._stem(mix(inputs, 0), **layer_options)
-        for (stage, block), (next_stage, _) in itertools.pairwise(self._blocks()):
-            x = self._block(x, stage, block, f"stage{stage + 1}_block{block + 1}", **layer_options)
-            if stage < next_stage <= 2:
-                x = mix(x, next_stage)
-        return Trunk(inputs, x, name="trunk")
-
-    def last_block(self, input_shape, name, **layer_options):
-        """Model [B, H', W', D'] -> [B, D]: the last block and global average pooling."""
-        import keras
-
-        inputs = keras.Input(input_shape, name="feature_map")
-        x = self._block(inputs, *self._blocks()[-1], "block", **layer_options)
-        x = keras.layers.GlobalAveragePooling2D(name="pool", dtype=layer_options.get("dtype"))(x)
-        return keras.Model(inputs, x, name=name)
-
-    def _blocks(self):
-        return [(stage, block) for stage, count in enumerate(self.blocks_per_stage) for block in range(count)]
-
-    def _stem(self, x, **layer_options):
-        import keras
-
-        dtype = layer_options.get("dtype")
-        size, stride = (7, 2) if self.large_images else (3, 1)
-        x = self._conv_bn(x, size, self.widths[0], stride, "stem", **layer_options)
-        x = keras.layers.ReLU(name="stem_relu", dtype=dtype)(x)
-        if self.large_images:
-            x = keras.layers.ZeroPadding2D(1, name="stem_pool_pad", dtype=dtype)(x)  # nothing is below 0 here
-            x = keras.layers.MaxPooling2D(3, 2, name="stem_pool", dtype=dtype)(x)
-        return x
-
-    def _block(self, x, stage, block, name, **layer_options):
-        import keras
-
-        dtype = layer_options.get("dtype")
-        stride = 2 if stage > 0 and block == 0 else 1
-        shortcut = self._shortcut(x, self.widths[stage] * self.block[-1][1], stride, name, **layer_options)
-        strided = [size for size, _ in self.block].index(3)
-        for place, (size, expansion) in enumerate(self.block):
-            if place:
-                x = keras.layers.ReLU(name=f"{name}_{place}_relu", dtype=dtype)(x)
-            x = self._conv_bn(x, size, self.widths[stage] * expansion, stride if place == strided else 1,
-                              f"{name}_{place + 1}", **layer_options)  # fmt: skip
-        x = keras.layers.Add(name=f"{name}_add", dtype=dtype)([x, shortcut])
-        return keras.layers.ReLU(name=f"{name}_relu", dtype=dtype)(x)
-
-    def _shortcut(self, x, filters, stride, name, **layer_options):
-        from bbn_tf.models.layers import ShortcutA
-
-        if stride == 1 and x.shape[-1] == filters:
-            return x
-        if self.projection:
-            return self._conv_bn(x, 1, filters, stride, f"{name}_shortcut", **layer_options)
-        return ShortcutA(filters, stride, name=f"{name}_shortcut", dtype=layer_options.get("dtype"))(x)
-
-    def _conv_bn(self, x, size, filters, stride, name, dtype=None, synchronized=False):
-        """Convolution with (size - 1) / 2 pixels of padding on every side, without bias, then BatchNorm."""
-        import keras
-
-        from bbn_tf.models.layers import BatchNorm
-
-        if stride > 1 and size > 1:  # "same" would pad more on the bottom and right here
-            x = keras.layers.ZeroPadding2D(size // 2, name=f"{name}_pad", dtype=dtype)(x)
-        kaiming_normal = keras.initializers.VarianceScaling(2.0, self.fan, "untruncated_normal")
-        x = keras.layers.Conv2D(filters, size, stride, "same" if stride == 1 else "valid", use_bias=False,
-                                kernel_initializer=kaiming_normal, name=f"{name}_conv", dtype=dtype)(x)  # fmt: skip
-        return BatchNorm(synchronized=synchronized, name=f"{name}_bn", dtype=dtype)(x)
+def _for_cifar(n):
+    """ResNet-(6n+2): 3 stages of n basic blocks behind a 3x3 convolution, for images of 32 pixels."""
+    family = {"widths": (16, 32, 64), "large_images": False, "projection": False, "fan": "fan_in"}
+    return Choice(_RESNET, arguments={"blocks_per_stage": (n, n, n), **family})
 
 
-def _cifar(n):
-    """ResNet-(6n+2): 3 stages of n basic blocks."""
-    return ResNet((n, n, n), widths=(16, 32, 64), large_images=False, projection=False, fan="fan_in")
+def _for_photos(*blocks_per_stage, bottleneck):
+    """Four stages behind a stem of stride 4, as torchvision and the authors' code have it."""
+    return Choice(_RESNET, arguments={"blocks_per_stage": blocks_per_stage, "bottleneck": bottleneck})
 
 
-BACKBONES = {
-    **{f"resnet{6 * n + 2}": _cifar(n) for n in (1, 2, 3, 5, 7, 9)},
-    "resnet10": ResNet((1, 1, 1, 1)),
-    "resnet18": ResNet((2, 2, 2, 2)),
-    "resnet50": ResNet((3, 4, 6, 3), BOTTLENECK),
-    "resnet101": ResNet((3, 4, 23, 3), BOTTLENECK),
-    "resnet152": ResNet((3, 8, 36, 3), BOTTLENECK),
-}
+BACKBONES = Table(
+    "backbone",
+    {f"resnet{6 * n + 2}": _for_cifar(n) for n in (1, 2, 3, 5, 7, 9)},
+    resnet10=_for_photos(1, 1, 1, 1, bottleneck=False),
+    resnet18=_for_photos(2, 2, 2, 2, bottleneck=False),
+    resnet50=_for_photos(3, 4, 6, 3, bottleneck=True),
+    resnet101=_for_photos(3, 4, 23, 3, bottleneck=True),
+    resnet152=_for_photos(3, 8, 36, 3, bottleneck=True),
+    **NETWORKS,
+)
 
 
-def get(backbone):
-    """The backbone of a name, of `BACKBONES` or `keras_table.NETWORKS`; anything else is one already.
+def made(backbone):
+    """The backbone of a name of `BACKBONES`; anything else is one already."""
+    return BACKBONES[backbone]() if isinstance(backbone, str) else backbone
+
+
+def register(name, model, cut_layer, mean, std):
+    """Makes a functional Keras model of your own the backbone `name`, whose weights trunk and branches start from.
+
+    Args:
+        name: as `--backbone` will name it.
+        model: `keras.Model` image [B, H, W, 3] -> features [B, D].
+        cut_layer: name of the first layer of its last block.
+        mean, std: per channel, of images scaled to [0, 1], as the model was trained; (0, 0, 0) and (1/255, 1/255,
+            1/255) of one that takes values from 0 to 255.
 
     Raises:
-        UserError: no backbone has this name; says which are similar.
+        UserError: `model` is no such model, or can't be cut there.
     """
-    if not isinstance(backbone, str):
-        return backbone
-    from bbn_tf.models.keras_networks import similar
-    from bbn_tf.models.keras_table import NETWORKS
-
-    names = {**BACKBONES, **NETWORKS}
-    if backbone not in names:
-        raise UserError(f"--backbone={backbone}: unknown{similar(backbone, names)}")
-    return names[backbone]
-
-
-def register(name, model, cut_layer, mean=(0, 0, 0), std=(1, 1, 1)):
-    """Makes a functional Keras model of the user's own a backbone; see `keras_networks.registered`."""
-    from bbn_tf.models.keras_networks import registered
-
-    BACKBONES[name] = registered(name, model, cut_layer, mean, std)
+    network = imported("bbn_tf.models.keras_networks:registered")(name, model, cut_layer)
+    BACKBONES[name] = Choice(
+        network.variant,
+        CUT_LAYER,
+        mean=tuple(mean),
+        std=tuple(std),
+        undivided=True,
+        trained=True,
+        no_batch_norm=not network.has_batch_norm(model),
+    )

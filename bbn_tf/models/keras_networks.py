@@ -7,15 +7,15 @@ clones, so that BBN's two branches share no variable, and clones can have anothe
 
 import collections
 import dataclasses
-import difflib
 import re
 from collections.abc import Callable
 
-from bbn_tf.errors import UserError
+import keras
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-HALF = (0.5, 0.5, 0.5)
-PREFIX = "keras:"
+from bbn_tf.choices import similar
+from bbn_tf.errors import UserError
+from bbn_tf.models.layers import Mixup, Trunk
+
 FRESH_MOMENTUM = 0.9  # MobileNetV3's own 0.999 evaluates on stale statistics in short trainings
 
 
@@ -28,41 +28,42 @@ class KerasNetwork:
         build: function (input_shape, weights) -> `keras.Model`; weights are None or "imagenet".
         cut_layer: name of the last block's first layer. Its INPUT is where the network is cut: in some families that
             is the output of a sum that belongs to no layer.
-        mean, std: per channel, of images scaled to [0, 1]: the standardisation that the weights were trained with.
         smallest_side: of the images, in pixels.
         first_layer: the trunk begins at this layer's input; None: at the network's. What stands before it
-            standardises images, which `mean` and `std` do here.
+            standardises images, which is done before the trunk here.
         reversed_channels: name of the convolution whose published kernel takes blue, green, red; None if there is none.
         momentum: of every BatchNorm; None: the network's own.
         keeps_weights: whether trunk and branches start from the weights of what `build` returns, not from fresh ones.
+        tried: whether `cut_layer` is known to cut the network in two.
     """
 
     name: str
     build: Callable
     cut_layer: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
     smallest_side: int = 1
     first_layer: str | None = None
     reversed_channels: str | None = None
-    momentum: float | None = FRESH_MOMENTUM
+    momentum: float | None = None
     keeps_weights: bool = False
+    tried: bool = True
 
-    def variant(self, cut_layer=None, pretrained=False):
-        """This network as the settings want it.
+    def variant(self, cut_layer=None):
+        """The network cut at another layer, which may not be there; at its own if that is None."""
+        return self if cut_layer is None else dataclasses.replace(self, cut_layer=cut_layer, tried=False)
 
-        Args:
-            cut_layer: another place to cut; None for the usual one.
-            pretrained: whether weights are loaded afterwards: BatchNorm's momentum is then the network's own.
-        """
-        changes = {"momentum": None} if pretrained else {}
-        if cut_layer is not None:
-            changes["cut_layer"] = cut_layer
-        return dataclasses.replace(self, **changes)
+    def pretrained(self):
+        """The network with BatchNorm's own momentum, since weights are loaded afterwards."""
+        return dataclasses.replace(self, momentum=None)
+
+    def has_batch_norm(self, base):
+        """Whether there is a BatchNorm in the whole network `base`."""
+        return any(_is_batch_norm(layer) for side in self.cut(base) for layer in side.layers)
 
     def check(self, input_shape):
         """Raises UserError if images of `input_shape` (H, W, 3) are too small, or `cut_layer` cuts nothing in two."""
-        self.cut(self.base(input_shape))
+        self._check_size(input_shape)
+        if not self.tried:
+            self.cut(self.base(input_shape))
 
     def parts(self, input_shape, block_names, mixup=False, dtype=None, synchronized=False):
         """The trunk and as many last blocks as there are names.
@@ -78,11 +79,9 @@ class KerasNetwork:
             (model [B, H, W, 3] -> [B, H', W', D'], list of models [B, H', W', D'] -> [B, D]).
 
         Raises:
-            UserError: see `check`; or `synchronized`, and there is no BatchNorm.
+            UserError: see `check`.
         """
         trunk, rest = self.cut(self.base(input_shape))
-        if synchronized and not any(_is_batch_norm(layer) for layer in (*trunk.layers, *rest.layers)):
-            raise UserError(f"--sync_batch_norm: --backbone={self.name} has no BatchNorm, leave the flag out")
         options = {"dtype": dtype, "synchronized": synchronized}
         return (
             self._clone(trunk, input_shape, "image", "trunk", mixup=mixup, **options),
@@ -90,18 +89,16 @@ class KerasNetwork:
         )
 
     def base(self, input_shape, weights=None):
-        """The whole network, which is then cut.
+        """The whole network, which is then cut."""
+        self._check_size(input_shape)
+        return self.build(input_shape, weights)
 
-        Raises:
-            UserError: the images are too small.
-        """
-        height, width, _ = input_shape
-        if min(height, width) < self.smallest_side:
+    def _check_size(self, input_shape):
+        if min(input_shape[:2]) < self.smallest_side:
             raise UserError(
                 f"--backbone={self.name}: takes images of at least {self.smallest_side} x {self.smallest_side} "
-                f"pixels, the data's have {height} x {width}"
+                f"pixels, the data's have {input_shape[0]} x {input_shape[1]}"
             )
-        return self.build(input_shape, weights)
 
     def cut(self, base):
         """(trunk, rest): the two sides of `base`, whose variables they share.
@@ -109,8 +106,6 @@ class KerasNetwork:
         Raises:
             UserError: no such layer, or the tensor before it does not split the network in two.
         """
-        import keras
-
         layers = {layer.name: layer for layer in base.layers}
         if self.cut_layer not in layers:
             raise UserError(
@@ -131,10 +126,6 @@ class KerasNetwork:
         return trunk, rest
 
     def _clone(self, part, input_shape, input_name, name, mixup=False, dtype=None, synchronized=False):
-        import keras
-
-        from bbn_tf.models.layers import Mixup, Trunk
-
         names, clones = layer_names(part), []
 
         def clone(layer):
@@ -196,36 +187,32 @@ def finalise(layer):
         layer.finalize_state()
 
 
-def similar(name, names):
-    """The names most similar to `name` as the end of a message, empty if none is."""
-    close = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
-    return f" (similar: {', '.join(close)})" if close else ""
-
-
 def _is_batch_norm(layer):
-    import keras
-
     return isinstance(layer, keras.layers.BatchNormalization)
 
 
-def registered(name, model, cut_layer, mean, std):
-    """A network of the user's own, whose weights trunk and branches start from.
+def application(name, last_block, cut_layer=None, options=None, smallest_side=32, **others):
+    """A network of `keras.applications`, without its classifier and with global average pooling.
 
     Args:
-        name: as `--backbone` will name it.
-        model: functional `keras.Model` image [B, H, W, 3] -> features [B, D].
-        cut_layer: name of the first layer of its last block.
-        mean, std: per channel, of images scaled to [0, 1]; (0, 0, 0) and (1/255, 1/255, 1/255) of a model that takes
-            values from 0 to 255.
-
-    Returns:
-        `KerasNetwork`.
-
-    Raises:
-        UserError: `model` is no such model, or can't be cut there.
+        name: of its function there.
+        last_block: name of the first layer of its last block.
+        cut_layer: name of another layer to cut at, which may not be there; None for `last_block`.
+        options: further arguments of the function.
+        smallest_side, **others: see `KerasNetwork`.
     """
-    import keras
 
+    def build(input_shape, weights):
+        function = getattr(keras.applications, name)
+        arguments = {"include_top": False, "pooling": "avg", "input_shape": input_shape, "weights": weights}
+        return function(**arguments, **(options or {}))
+
+    others = {"smallest_side": smallest_side, "momentum": FRESH_MOMENTUM, **others}
+    return KerasNetwork(f"keras:{name}", build, last_block, **others).variant(cut_layer)
+
+
+def registered(name, model, cut_layer):
+    """`KerasNetwork` of a model of the user's own; see `backbones.register`."""
     functional = isinstance(model, keras.Model) and getattr(model, "inputs", None) and getattr(model, "outputs", None)
     if not functional or len(model.inputs) > 1 or len(model.outputs) > 1 or len(model.inputs[0].shape) != 4:
         raise UserError(f"backbone {name}: must be a functional keras.Model of one image [B, H, W, 3]")
@@ -241,6 +228,6 @@ def registered(name, model, cut_layer, mean, std):
             raise UserError(f"--backbone={name}: takes images of the shape {list(own)}, the data's {list(input_shape)}")
         return model
 
-    network = KerasNetwork(name, build, cut_layer, tuple(mean), tuple(std), momentum=None, keeps_weights=True)
+    network = KerasNetwork(name, build, cut_layer, keeps_weights=True)
     network.cut(model)
     return network

@@ -13,7 +13,8 @@ import keras
 import numpy as np
 
 from bbn_tf.errors import UserError
-from bbn_tf.models.keras_networks import IMAGENET_MEAN, IMAGENET_STD, layer_names, named_weights
+from bbn_tf.models.keras_networks import layer_names, named_weights
+from bbn_tf.models.keras_table import IMAGENET_MEAN, IMAGENET_STD
 
 IMAGENET = "imagenet"
 SHAPE = (224, 224, 3)  # MobileNets have other weights for other sizes; this one's are for all
@@ -60,7 +61,7 @@ def of_h5(network, path):
     return arrays_of(network, base)
 
 
-def of_model(network, model):
+def of_model(network, model, path):
     """The weights of a whole model: the network itself, with or without a classifier, or around it.
 
     Raises:
@@ -69,7 +70,7 @@ def of_model(network, model):
     for base in (model, *model.layers):
         if network.cut_layer in {layer.name for layer in getattr(base, "layers", [])}:
             return arrays_of(network, base)
-    raise UserError(f"--init_from: does not fit --backbone={network.name}: no layer {network.cut_layer}")
+    raise UserError(f"--init_from={path}: does not fit --backbone={network.name}: no layer {network.cut_layer}")
 
 
 def arrays_of(network, base):

@@ -1,14 +1,11 @@
 """A first look at a data set: what its classes hold, what each sampler makes of them, which files are no good."""
 
-import pathlib
-
 import numpy as np
 from matplotlib.figure import Figure
 
 from bbn_tf.data import file_checks, long_tail, samplers
-from bbn_tf.files import atomic_path
-from bbn_tf.modes.predict import check_output
-from bbn_tf.modes.train import load_dataset
+from bbn_tf.files import atomic_path, check_output
+from bbn_tf.modes import build
 from bbn_tf.runs import pictures
 
 MOST_ROWS = 30  # classes of a table in full; of more the first and last 10 are shown
@@ -17,7 +14,7 @@ MOST_DUPLICATES = 10
 STYLE = {"uniform": ("#0072b2", "-"), "balanced": ("#009e73", "--"), "reversed": ("#d55e00", "-.")}  # Okabe-Ito
 
 
-def describe(config):
+def run(config):
     """Prints tables of the data set of `config` and draws `config.output`.
 
     All image files are read and decoded in full; damaged ones count as absent.
@@ -28,21 +25,21 @@ def describe(config):
     Raises:
         UserError: before any work if the output can't be written; or the data can't be used at all.
     """
-    check_output(pathlib.Path(config.output), config.overwrite)
+    check_output(config.output, config.overwrite)
     dataset, inspection = _inspected(config)
     print(table(dataset))
     if inspection:
         print(files_report(dataset, inspection, config.data_dir))
-    draw(dataset, config.data_dir if config.dataset == "folder" else config.dataset, config.output)
+    draw(dataset, config.data_dir if config.row("dataset").own_images else config.dataset, config.output)
     print(f"class counts and samplers, head to tail: {config.output}")
 
 
 def _inspected(config):
     """(`ImageDataset`, `Inspection` of its files or None)."""
-    if config.skip_unreadable is None:  # no data set of files
-        return load_dataset(config), None
+    if not config.row("dataset").files:
+        return build.dataset(config), None
     inspection = file_checks.Inspection()
-    return load_dataset(config, skip_unreadable=True, find_damage=inspection), inspection
+    return build.dataset(config, skip_unreadable=True, find_damage=inspection), inspection
 
 
 def shares(dataset):
@@ -106,7 +103,7 @@ def files_report(dataset, inspection, root):
 
 def _places(dataset):
     """dict path -> (part, label)."""
-    parts = (("train", dataset.train_images, dataset.train_labels), ("test", dataset.eval_images, dataset.eval_labels))
+    parts = (("train", *dataset.part("train")), ("test", *dataset.part("eval")))
     return {path: (part, label) for part, paths, labels in parts for path, label in zip(paths, labels, strict=True)}
 
 

@@ -18,11 +18,11 @@ import tensorflow as tf
 from bbn_tf.data import crops, readers
 from bbn_tf.errors import UserError
 from bbn_tf.files import TEMPORARY, write_json, writing
-from bbn_tf.models import models
-from bbn_tf.modes import train
-from bbn_tf.runs.folder import EXPORT_FACTS, RunFolder
+from bbn_tf.modes import build
+from bbn_tf.modes.formats import FORMATS
+from bbn_tf.runs.exported import EXPORT_FACTS
+from bbn_tf.runs.folder import RunFolder
 
-PACKAGES = {"onnx": ("tf2onnx", "onnx")}  # format -> what TensorFlow alone lacks for it
 ONNX_OPSET = 17
 ENCODED = tf.TensorSpec([None], tf.string, name="image_bytes")
 
@@ -39,7 +39,7 @@ class Serving:
     """
 
     def __init__(self, model, facts):
-        self.model = models.inference_model(model)
+        self.model = model.inference()
         self.height, self.width, _ = self.model.input_shape[1:]
         self.facts = facts
         self.central = "image_size" in facts.get("settings", {})  # trained on image files: crop as its evaluation did
@@ -84,7 +84,7 @@ class Serving:
         return {**outputs, "class_name": tf.gather(tf.constant(self.facts["class_names"]), outputs["class_id"])}
 
 
-def export(config):
+def run(config):
     """Writes the trained model of `config.model_dir` in every one of `config.export_formats`.
 
     Args:
@@ -102,11 +102,11 @@ def export(config):
     run = RunFolder(config.model_dir)
     facts = read_facts(run)
     with building_folder(run.exports) as building:
-        model = train.load_model(run)
+        model = build.load_model(run)
         for name in config.export_formats:
             folder = building / name
             folder.mkdir(exist_ok=True)
-            WRITERS[name](model, facts, folder)
+            FORMATS[name](model, facts, folder)
         written = publish(building, run.exports)
     for folder in written:
         print(f"{folder}: written")
@@ -124,7 +124,7 @@ def require_tensorflow(mode):
 
 def require_packages(formats):
     for name in formats:
-        for package in PACKAGES.get(name, ()):
+        for package in FORMATS[name].packages or ():
             if importlib.util.find_spec(package) is None:
                 raise UserError(
                     f"--export_formats={','.join(formats)}: {name} needs the package {package}; install it with "
@@ -221,9 +221,6 @@ def write_onnx(model, facts, folder):
     onnx.helper.set_model_props(converted, {"class_names": json.dumps(facts["class_names"])})
     onnx.save(converted, folder / "model.onnx")
     write_json(folder / "run.json", facts)
-
-
-WRITERS = {"saved_model": write_saved_model, "litert": write_litert, "onnx": write_onnx}
 
 
 def fixed_size(serving):

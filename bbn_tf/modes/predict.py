@@ -4,7 +4,6 @@ import csv
 import pathlib
 import re
 import sys
-import tempfile
 
 import keras
 import numpy as np
@@ -12,16 +11,17 @@ import tensorflow as tf
 
 from bbn_tf.data import crops
 from bbn_tf.errors import UserError
-from bbn_tf.files import atomic_path
-from bbn_tf.modes import export, train
-from bbn_tf.runs.folder import RunFolder, read_export_facts
+from bbn_tf.files import atomic_path, check_output
+from bbn_tf.modes import build, export
+from bbn_tf.runs.exported import read_export_facts
+from bbn_tf.runs.folder import RunFolder
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")  # looked for in a folder, in small or capital letters
 BATCH = 64
 TOP = 5
 
 
-def predict(config):
+def run(config):
     """Classifies `config.images` and writes `config.output`.
 
     A row for every file: `file`, `class_id`, `class`, `probability`, the next four classes in `class_2`,
@@ -35,7 +35,7 @@ def predict(config):
             end, with all rows written, if some files could not be read.
     """
     files = image_files(pathlib.Path(config.images))
-    check_output(pathlib.Path(config.output), config.overwrite)
+    check_output(config.output, config.overwrite)
     classify, class_names = load_classifier(config)
     top = min(TOP, len(class_names))
     unreadable = 0
@@ -69,19 +69,6 @@ def image_files(path):
     return files
 
 
-def check_output(path, overwrite):
-    """Raises UserError if `path` can't be written, or is there and may not be replaced."""
-    if path.is_dir():
-        raise UserError(f"--output={path}: is a folder; must be a file to write")
-    if path.exists() and not overwrite:
-        raise UserError(f"--output={path}: already there; name another file, or replace it with --overwrite")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise UserError(f"--output={path}: can't be written ({error.strerror or error})") from error
-
-
 def load_classifier(config):
     """The model of a run or of an exported folder, through the one function that is exported.
 
@@ -91,9 +78,9 @@ def load_classifier(config):
     facts = read_export_facts(config.model_dir)
     if facts is None:
         export.require_tensorflow(config.mode)
-        run = RunFolder(config.model_dir)
-        facts = export.read_facts(run)
-        serving = export.Serving(train.load_model(run), facts)
+        folder = RunFolder(config.model_dir)
+        facts = export.read_facts(folder)
+        serving = export.Serving(build.load_model(folder), facts)
         encoded = tf.function(serving.encoded, input_signature=[export.ENCODED], autograph=False)
     else:
         loaded = load_saved_model(config.model_dir)

@@ -7,40 +7,19 @@ import json
 import os
 import pathlib
 import shutil
+import sys
 
 from bbn_tf.errors import UserError
-from bbn_tf.files import TEMPORARY, atomic_path, writing
+from bbn_tf.files import TEMPORARY, atomic_path, check_whole, write_json, writing
 
 HEADER = "# settings of this run; python main.py --flagfile=THIS_FILE repeats it"
 METRICS_HOLD = {"epoch": int, "top1_error": float, "per_class_error": list, "class_counts": list, "class_names": list}
 
-# In a SavedModel `assets.extra` is for whoever deploys it: TensorFlow and TensorFlow Serving read nothing there
-# but files of their own names, and it travels with the folder.
-EXPORT_FACTS = os.path.join("assets.extra", "run.json")
-
-
-def read_export_facts(path):
-    """What `bbn_tf.modes.export` recorded beside the SavedModel in `path`, dict; None if there is no SavedModel.
-
-    Raises:
-        UserError: a SavedModel that was exported by something else, or is damaged.
-    """
-    path = pathlib.Path(path)
-    if not (path / "saved_model.pb").is_file():
-        return None
-    try:
-        facts = json.loads((path / EXPORT_FACTS).read_text())
-        facts["settings"].items(), facts["class_names"][0]  # the least it must hold
-        return facts
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise UserError(
-            f"--model_dir={path}: its {EXPORT_FACTS} can't be read ({type(error).__name__}); name a folder that "
-            "--mode=export wrote"
-        ) from error
-
 
 class RunFolder:
     """Paths and state of one run: `flags.txt`, `metrics.json`, `history.csv`, `model.keras`, `checkpoint/`."""
+
+    writes = True  # whether this process writes the run's files
 
     def __init__(self, path, flag="model_dir"):
         self.path, self.flag = pathlib.Path(path), flag  # the flag that names it
@@ -49,6 +28,7 @@ class RunFolder:
         self.history_file = self.path / "history.csv"
         self.model_file = self.path / "model.keras"
         self.checkpoints = self.path / "checkpoint"
+        self.starts_file = self.checkpoints / "starts.json"
         self.exports = self.path / "export"
         self.tensorboard = self.path / "tensorboard"
 
@@ -74,12 +54,19 @@ class RunFolder:
         finally:
             os.close(descriptor)
 
-    def check(self, settings, overwrite, ignore=()):
+    @property
+    def title(self):
+        """What a line about this run begins with."""
+        return str(self.path)
+
+    def check(self, settings, overwrite, defaults=None, ignore=()):
         """Finds out, changing nothing, whether a run with `settings` may use the folder.
 
         Args:
             settings: dict flag name -> text.
             overwrite: whether an earlier run may be deleted.
+            defaults: dict flag name -> set of its defaults' texts: what the run of an older version has, which did not
+                know the setting, or knew it where it has no meaning now.
             ignore: names of settings that may differ.
 
         Raises:
@@ -89,15 +76,15 @@ class RunFolder:
             return
         if not self.flags_file.is_file():
             raise UserError(
-                f"--model_dir={self.path}: holds files but no flags.txt, so it is no run's folder; name an empty one"
+                f"--model_dir={self.path}: holds files but no flags.txt, so it is not a run folder; name an empty one"
             )
         there = self.read_settings()
         if not overwrite:
-            self._refuse_other_settings(there, settings, ignore)
+            self._refuse_other_settings(there, settings, defaults or {}, ignore)
 
-    def prepare(self, settings, overwrite):
+    def prepare(self, settings, overwrite, defaults=None):
         """Makes the folder this run's: `check`s it, deletes an earlier run if `overwrite`, writes flags.txt."""
-        self.check(settings, overwrite)
+        self.check(settings, overwrite, defaults)
         if overwrite and self._occupied():
             self._clear()
         lines = [HEADER, *(f"--{name}={value}" for name, value in settings.items())]
@@ -118,12 +105,15 @@ class RunFolder:
         if self.exports.is_dir():
             print(f"note: {self.exports} still holds what was exported of the earlier run")
 
-    def _refuse_other_settings(self, there, settings, ignore):
+    def _refuse_other_settings(self, there, settings, defaults, ignore):
         for name in sorted((set(there) | set(settings)) - set(ignore)):
-            if there.get(name) != settings.get(name):
+            one, other = there.get(name), settings.get(name)
+            only = other if one is None else one
+            unknown_to_one = (one is None or other is None) and only in defaults.get(name, ())
+            if one != other and not unknown_to_one:
                 raise UserError(
                     f"--model_dir={self.path}: holds a run with --{name}={there.get(name, '(default)')}, not "
-                    f"{settings.get(name, '(default)')}; name another folder, or start anew with --overwrite"
+                    f"{settings.get(name, '(default)')}; name another folder, or start again with --overwrite"
                 )
 
     def read_settings(self):
@@ -135,7 +125,7 @@ class RunFolder:
         try:
             lines = self.flags_file.read_text().splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"--{self.flag}={self.path}: no run's folder, flags.txt can't be read there") from error
+            raise UserError(f"--{self.flag}={self.path}: not a run folder, flags.txt can't be read there") from error
         if lines[:1] != [HEADER]:
             raise UserError(f"{self.flags_file}: damaged or not a run's, it must begin with {HEADER!r}")
         settings = {}
@@ -168,10 +158,14 @@ class RunFolder:
             ) from error
 
     def append_history(self, row):
-        """Adds a row (dict) to history.csv in place of any row of the same or a later epoch."""
+        """Adds a row (dict) to history.csv in place of any row of the same or a later epoch.
+
+        Its columns are those of all rows; a figure that an epoch does not have stays empty.
+        """
         rows = [old for old in self.read_history() if int(old["epoch"]) < row["epoch"]] + [row]
+        columns = dict.fromkeys(name for one in rows for name in one if name != "seconds")
         with atomic_path(self.history_file) as temporary, open(temporary, "w", newline="") as file:
-            writer = csv.DictWriter(file, list(row), restval="", extrasaction="ignore")
+            writer = csv.DictWriter(file, [*columns, "seconds"], restval="")
             writer.writeheader()
             writer.writerows(rows)
 
@@ -191,3 +185,53 @@ class RunFolder:
             if number.isdigit():
                 found.append((int(number), path))
         return sorted(found, reverse=True)
+
+    def newest_checkpoint(self, read):
+        """(epochs done, what `read` (path -> arrays) returns), (0, None) without one; moves damaged ones aside."""
+        for epochs_done, path in self.checkpoint_files():
+            try:
+                check_whole(path)
+                return epochs_done, read(path)
+            except Exception as error:  # whatever a damaged zip file makes NumPy raise
+                aside = path.with_name(f"damaged-{path.name}")  # or it would count among the newest two
+                os.replace(path, aside)
+                reason = type(error).__name__
+                print(f"{path}: damaged ({reason}), now {aside.name}; resuming without it", file=sys.stderr)
+        return 0, None
+
+    def save_checkpoint(self, epochs_done, write):
+        """Keeps what `write` (path -> None) writes, atomically, and of the earlier ones the newest."""
+        with atomic_path(self.checkpoints / f"epoch-{epochs_done:04d}.npz") as temporary:
+            write(temporary)
+        for _, old in self.checkpoint_files()[2:]:
+            old.unlink()
+
+    def save_model(self, save):
+        """Keeps what `save` (path -> None) writes as model.keras, atomically."""
+        with atomic_path(self.model_file) as temporary:
+            save(temporary)
+
+    def write_metrics(self, content):
+        """Writes metrics.json; content: dict."""
+        write_json(self.metrics_file, content)
+
+    def is_finished(self):
+        """Whether the run has been trained and evaluated."""
+        return self.metrics_file.is_file() and self.model_file.is_file()
+
+    def time_starts(self, seconds=None):
+        """Keeps how long each start of the run has taken so far; begins a new start unless `seconds` are given.
+
+        Args:
+            seconds: since this start began, float.
+
+        Returns:
+            list of floats, the starts' seconds.
+        """
+        try:
+            starts = json.loads(self.starts_file.read_text())
+        except (OSError, ValueError):
+            starts = []
+        starts = [*starts, 0.0] if seconds is None else [*starts[:-1], round(seconds, 2)]
+        write_json(self.starts_file, starts)
+        return starts

@@ -17,7 +17,7 @@ flags = ["--flagfile=flags/tau_norm.flags"]
 from = "BBN"                              # a second stage: of that row's run, same column and seed
 from_column = "CIFAR-10, IF 50"           # ... or of this column
 
-[[pictures]]                              # see `bbn_tf.runs.report_pictures.KINDS`
+[[pictures]]                              # see `bbn_tf.runs.picture_kinds.KINDS`
 kind = "error_by_class"
 column = "CIFAR-10, IF 50"
 rows = ["BBN"]
@@ -30,6 +30,7 @@ import tomllib
 
 from bbn_tf.errors import UserError
 from bbn_tf.runs.folder import RunFolder
+from bbn_tf.runs.picture_kinds import KINDS, shown_rows
 
 # Of every key: what it must be, and how to say that.
 TEXT = (lambda x: isinstance(x, str) and x != "", "a text")
@@ -46,11 +47,6 @@ FILE = {"title": TEXT, "seeds": SEEDS, "flags": TEXTS, "columns": FLAG_LISTS, "r
         "pictures": LIST_OF_TABLES}  # fmt: skip
 ROW = {"flags": TEXTS, "paper": NUMBERS, "columns": SOME_TEXTS, "from": TEXT, "from_column": TEXT}
 PICTURE = {"kind": TEXT, "title": TEXT, "column": TEXT}
-PICTURES = {  # kind -> its other keys; see `bbn_tf.runs.report_pictures.KINDS`
-    **dict.fromkeys(("errors", "error_by_class", "norms", "error_by_alpha", "reliability"), {"rows": SOME_TEXTS}),
-    "grid": {"across": SOME_TEXTS, "down": SOME_TEXTS},
-}
-GRID_ROW = "{} + {}"  # how a grid's cells are called as rows, by what is across and down
 OF_THE_PLAN = ("seed", "model_dir", "from_run", "overwrite")  # flags that a run gets from its place
 
 
@@ -158,13 +154,13 @@ class Plan:
 
     def _check_picture(self, picture):
         kind = picture.get("kind")
-        known = isinstance(kind, str) and kind in PICTURES
-        self._must(known, f"a picture's kind is {kind!r}, must be one of {', '.join(PICTURES)}")
-        required = ("title", "across", "down") if kind == "grid" else ("title",)
+        known = isinstance(kind, str) and kind in KINDS
+        self._must(known, f"a picture's kind is {kind!r}, must be one of {', '.join(KINDS)}")
         what = f"picture {kind!r}"
-        self._typed(what, picture, {**PICTURE, **PICTURES[kind]}, required)
+        keys = {**PICTURE, **dict.fromkeys(KINDS[kind].keys, SOME_TEXTS)}
+        self._typed(what, picture, keys, ("title", *(KINDS[kind].required or ())))
         self._check_names(what, self.columns, "column", [picture.get("column", next(iter(self.columns)))])
-        self._check_names(what, self.rows, "row", picture_rows(picture) or [])
+        self._check_names(what, self.rows, "row", shown_rows(picture) or [])
 
     def _typed(self, what, content, types, required):
         for key, value in content.items():
@@ -181,13 +177,6 @@ class Plan:
     def _must(self, condition, rule):
         if not condition:
             raise UserError(f"--plan={self.path}: {rule}")
-
-
-def picture_rows(picture):
-    """The rows that a plan's picture shows, None for all."""
-    if picture["kind"] == "grid":
-        return [GRID_ROW.format(across, down) for across in picture["across"] for down in picture["down"]]
-    return picture.get("rows")
 
 
 class FoundRuns:

@@ -1,68 +1,22 @@
 """Tables of finished runs: one run's figures, and a report over many with mean and spread over seeds."""
 
 import csv
-import os
 import statistics
 
+from bbn_tf.choices import imported
 from bbn_tf.errors import UserError
 from bbn_tf.files import atomic_path
-from bbn_tf.runs import plan as plan_lib
 from bbn_tf.runs import report_pictures
 from bbn_tf.runs.folder import RunFolder
+from bbn_tf.runs.picture_kinds import GRID_ROW, KINDS, shown_rows
+from bbn_tf.runs.tables import FIGURES
 
-FIGURES = ("top1_error", "many_error", "medium_error", "few_error", "conventional_error", "rebalancing_error")
-LABELS = {"bbn": "BBN", "plain": "plain (cross-entropy)"}
 CSV_FIGURES = (*FIGURES, "balanced_error", "calibration_error", "epoch", "num_train", "evaluated_on", "seconds")
 GROUPS = {"all": "top1_error", "many": "many_error", "medium": "medium_error", "few": "few_error",
           "calibration (ECE)": "calibration_error"}  # fmt: skip
 EXPLANATION = (
     "Top-1 error in percent of the last epoch: mean ± sample standard deviation over the seeds, in brackets how many."
 )
-
-
-def print_figures(metrics):
-    """Prints the figures of one run, a dict as in metrics.json."""
-    print(table({"error %": metrics}))
-
-
-def table(rows):
-    """Text table, one row a run; figures a run does not have stay empty.
-
-    Args:
-        rows: dict label -> metrics (dict as in metrics.json).
-    """
-    columns = [name for name in FIGURES if any(name in metrics for metrics in rows.values())]
-    titles = {"top1_error": "all"}
-    width = max(len(label) for label in rows) + 2
-    lines = [" " * width + "".join(f"{titles.get(name, name.removesuffix('_error')):>14}" for name in columns)]
-    for label, metrics in rows.items():
-        values = ["" if metrics.get(name) is None else f"{metrics[name]:.2f}" for name in columns]
-        lines.append(f"{label:<{width}}" + "".join(f"{value:>14}" for value in values))
-    return "\n".join(lines)
-
-
-def compare(config, train_and_evaluate):
-    """Trains BBN and the plain network with the same settings; prints a table, draws error by class.
-
-    Returns:
-        dict model -> metrics.
-
-    Raises:
-        UserError: a folder is in the way; see also `bbn_tf.modes.train.train_and_evaluate`.
-    """
-    if os.path.exists(os.path.join(config.model_dir, "flags.txt")):
-        raise UserError(f"--model_dir={config.model_dir}: is a run's folder; --mode=compare makes two in a folder")
-    configs = {m: config.with_model(m, os.path.join(config.model_dir, m)) for m in ("plain", "bbn")}
-    for one in configs.values():  # both before minutes are spent on the first
-        RunFolder(one.model_dir).check(one.settings(), one.overwrite)
-    rows = {model: train_and_evaluate(one) for model, one in configs.items()}
-    picture = os.path.join(config.model_dir, "error_by_class.png")
-    labelled = {LABELS[model]: [metrics] for model, metrics in rows.items()}
-    report_pictures.save("error_by_class", labelled, picture, title="Error by class")
-    print(f"\nTop-1 error (%) on {config.dataset}, seed {config.seed}")
-    print(table({label: metrics for label, (metrics,) in labelled.items()}))
-    print(f"error by class, head to tail: {picture}")
-    return rows
 
 
 def report(plan):
@@ -175,17 +129,17 @@ def draw(plan, picture, cells, number):
     """
     kind, title = picture["kind"], picture["title"]
     column = picture.get("column", next(iter(plan.columns)))
-    names = plan_lib.picture_rows(picture) or list(plan.rows)
-    need = report_pictures.NEEDS.get(kind, "top1_error")  # a plain model has no error by alpha
+    names = shown_rows(picture) or list(plan.rows)
+    need = KINDS[kind].needs  # a plain model has no error by alpha
     rows = {row: [run for run in cells.get((row, column), []) if need in run] for row in names}
     rows = {row: runs for row, runs in rows.items() if runs}
     if not rows:
         return ""
-    options = {key: value for key, value in picture.items() if key in ("across", "down")}
-    paper = {"paper": {row: plan.rows[row].get("paper", {}).get(column) for row in rows}} if kind == "errors" else {}
+    options = {key: picture[key] for key in KINDS[kind].required or ()}
+    paper = {"paper": {row: plan.rows[row].get("paper", {}).get(column) for row in rows}} if KINDS[kind].papers else {}
     path = plan.folder / f"{number}_{kind}.png"
     report_pictures.save(kind, rows, path, title, **options, **paper)
-    table_of = {"grid": grid_table, "norms": norms_table, "error_by_alpha": alpha_table}.get(kind)
+    table_of = KINDS[kind].table and imported(KINDS[kind].table)
     parts = [f"## {title}", f"![{title}]({path.name})", *([table_of(rows, **options)] if table_of else [])]
     return "\n\n".join(parts)
 
@@ -194,7 +148,7 @@ def grid_table(rows, across, down):
     """Markdown table of Figure 2: the representation by column, the classifier by line."""
     lines = [["classifier", *(f"{name} features" for name in across)]]
     for line in down:
-        runs = (rows.get(plan_lib.GRID_ROW.format(name, line), []) for name in across)
+        runs = (rows.get(GRID_ROW.format(name, line), []) for name in across)
         lines.append([line, *(error_cell(metrics) for metrics in runs)])
     return _markdown_table(lines)
 

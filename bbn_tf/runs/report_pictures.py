@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from bbn_tf.files import atomic_path
 from bbn_tf.runs import pictures
-from bbn_tf.runs.plan import GRID_ROW
+from bbn_tf.runs.picture_kinds import GRID_ROW, KINDS
 
 
 def save(kind, rows, path, title, **options):
@@ -121,7 +121,7 @@ def grid(figure, rows, across, down):
     """Heat map of the mean error (Figure 2).
 
     Args:
-        across, down: lists of texts, its columns and lines; the table's rows are called by both, see `plan.GRID_ROW`.
+        across, down: lists of texts, its columns and lines; rows are called by both, see `GRID_ROW`.
     """
     axes = figure.subplots()
     values = np.array([[_mean_error(rows.get(GRID_ROW.format(a, d))) for a in across] for d in down])
@@ -135,19 +135,6 @@ def grid(figure, rows, across, down):
     axes.set_xticks(range(len(across)), across)
     axes.set_yticks(range(len(down)), down)
     axes.set(xlabel="representation learned with", ylabel="classifier learned with")
-
-
-KINDS = {
-    "errors": errors,
-    "error_by_class": error_by_class,
-    "norms": norms,
-    "error_by_alpha": error_by_alpha,
-    "reliability": reliability,
-    "grid": grid,
-}
-
-# What metrics.json must hold beside the errors.
-NEEDS = {"norms": "classifier_norms", "error_by_alpha": "error_by_alpha", "reliability": "reliability"}
 
 
 def _line(axes, places, values, colour, marker, label):

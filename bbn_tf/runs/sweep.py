@@ -1,4 +1,4 @@
-"""Runs a plan: a process of main.py for every run that is not finished yet, several at a time."""
+"""Runs a plan: a process of the program for every run that is not finished yet, several at a time."""
 
 import contextlib
 import ctypes
@@ -13,7 +13,8 @@ from bbn_tf.errors import UserError
 from bbn_tf.files import writing
 from bbn_tf.runs.folder import RunFolder
 
-MAIN = pathlib.Path(__file__).parents[2] / "main.py"
+PROGRAM = (sys.executable, "-m", "bbn_tf")
+ROOT = pathlib.Path(__file__).parents[2]  # where the package is found
 POLL = 0.2  # seconds
 PR_SET_PDEATHSIG = 1
 
@@ -55,8 +56,7 @@ def sweep(plan, jobs, arguments=()):
 
 
 def is_finished(folder):
-    run = RunFolder(folder)
-    return run.metrics_file.is_file() and run.model_file.is_file()
+    return RunFolder(folder).is_finished()
 
 
 class Progress:
@@ -97,7 +97,7 @@ def _start(run, jobs, arguments):
     with writing(log):
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "ab") as file:
-            return subprocess.Popen([sys.executable, str(MAIN), *arguments, *run.command()], env=_environment(jobs),
+            return subprocess.Popen([*PROGRAM, *arguments, *run.command()], env=_environment(jobs),
                                     stdout=file, stderr=subprocess.STDOUT, preexec_fn=_end_with_parent)  # fmt: skip
 
 
@@ -112,7 +112,8 @@ def _environment(jobs):
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     shares = {"TF_NUM_INTRAOP_THREADS": threads, "OMP_NUM_THREADS": threads, "TF_FORCE_GPU_ALLOW_GROWTH": "true",
               "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / jobs:.2f}"}  # fmt: skip
-    return {**(shares if jobs > 1 else {}), **os.environ}
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**(shares if jobs > 1 else {}), **os.environ, "PYTHONPATH": path}
 
 
 def _stop(processes):

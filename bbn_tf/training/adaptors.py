@@ -10,6 +10,8 @@ from `rng`; it is drawn anew every step, the others are set once an epoch.
 
 import math
 
+from bbn_tf.choices import Choice, Setting, Table
+
 
 def equal(t, rng=None):
     """alpha = 0.5."""
@@ -41,12 +43,13 @@ def parabolic_decay(t, rng=None):
     return 1 - t**2
 
 
-ADAPTORS = {
-    "equal": equal,
-    "beta": beta,
-    "parabolic_increment": parabolic_increment,
-    "linear_decay": linear_decay,
-    "cosine_decay": cosine_decay,
-    "parabolic_decay": parabolic_decay,
-}
-DRAWN_EVERY_STEP = frozenset({"beta"})
+ADAPTORS = Table(
+    "adaptor",
+    equal=Choice(equal),
+    beta=Choice(beta, drawn_every_step=True),
+    parabolic_increment=Choice(parabolic_increment),
+    linear_decay=Choice(linear_decay),
+    cosine_decay=Choice(cosine_decay),
+    parabolic_decay=Choice(parabolic_decay),
+)
+ADAPTOR = Setting("adaptor", "parabolic_decay", "How BBN's alpha moves over the epochs.", table=ADAPTORS)

@@ -1,4 +1,4 @@
-"""Keras callbacks, one duty each; all state is derived from the epoch, so that a resumed run goes on alike.
+"""Keras callbacks, one duty each; all state is derived from the epoch, so that a resumed run is exact.
 
 On JAX, Keras waits for every step's loss before it starts the next one, unless each callback that looks at it is
 `async_safe`: then threads wait, and call `on_train_batch_end`, in any order but before `on_epoch_end`.
@@ -11,7 +11,6 @@ import keras
 import numpy as np
 
 from bbn_tf.errors import UserError
-from bbn_tf.files import atomic_path
 from bbn_tf.training import checkpoints
 
 
@@ -151,36 +150,33 @@ class Evaluate(keras.callbacks.Callback):
 
 
 class WriteHistory(keras.callbacks.Callback):
-    """Writes the epoch's logs as a row of history.csv.
+    """Hands over the epoch's logs, with the seconds the epoch took, as a row of history.csv.
 
     Args:
-        run: `RunFolder`.
-        columns: names of the figures that only some epochs have, so that every row has the same columns.
+        append: row (dict) -> None, see `RunFolder.append_history`.
     """
 
-    def __init__(self, run, columns):
+    def __init__(self, append):
         super().__init__()
-        self.run, self.columns = run, columns
+        self.append = append
 
     def on_epoch_begin(self, epoch, logs=None):
         self.start = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        every_epoch = {name: value for name, value in logs.items() if name not in self.columns}
-        some_epochs = {name: logs.get(name, "") for name in self.columns}
-        seconds = round(time.perf_counter() - self.start, 2)
-        self.run.append_history({"epoch": epoch + 1, **every_epoch, **some_epochs, "seconds": seconds})
+        self.append({"epoch": epoch + 1, **logs, "seconds": round(time.perf_counter() - self.start, 2)})
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves the weights with the optimizer's state after every epoch, atomically, and keeps the newest two."""
+    """Saves the weights with the optimizer's state after every epoch.
 
-    def __init__(self, run):
+    Args:
+        save: (epochs done, write: path -> None) -> None, see `RunFolder.save_checkpoint`.
+    """
+
+    def __init__(self, save):
         super().__init__()
-        self.run = run
+        self.save = save
 
     def on_epoch_end(self, epoch, logs=None):
-        with atomic_path(self.run.checkpoints / f"epoch-{epoch + 1:04d}.npz") as temporary:
-            checkpoints.save(self.model, temporary)
-        for _, old in self.run.checkpoint_files()[2:]:
-            old.unlink()
+        self.save(epoch + 1, lambda path: checkpoints.save(self.model, path))

@@ -25,6 +25,22 @@ def read(model, path):
     return arrays
 
 
+def restore(model, newest, from_first=lambda value: value):
+    """Loads the newest checkpoint that can be read; returns the number of epochs it has behind it, 0 without one.
+
+    Args:
+        model: compiled.
+        newest: function (read: path -> arrays) -> (epochs done, arrays), see `RunFolder.newest_checkpoint`.
+        from_first: the first host's value of a value; see `hosts.from_first`.
+    """
+    model.optimizer.build(model.trainable_variables)  # or its state would be left out of what is loaded
+    epochs_done, arrays = newest(lambda path: read(model, path))
+    epochs_done = int(from_first(epochs_done))
+    if epochs_done:
+        assign(model, from_first(arrays or arrays_of(model)))
+    return epochs_done
+
+
 def assign(model, arrays):
     """Gives a model what `read` has returned."""
     for name, variable in _variables(model).items():
@@ -39,4 +55,7 @@ def arrays_of(model):
 def _variables(model):
     """dict name in the file -> variable; places, since Keras numbers equal names anew in every process."""
     weights = {f"weight{place}": variable for place, variable in enumerate(model.weights)}
+    known = {id(variable) for variable in model.weights}
+    others = [variable for variable in model.variables if id(variable) not in known]
+    weights |= {f"seed{place}": variable for place, variable in enumerate(others)}  # of Dropout
     return weights | {f"optimizer{place}": variable for place, variable in enumerate(model.optimizer.variables)}

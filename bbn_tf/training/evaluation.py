@@ -7,9 +7,8 @@ import numpy as np
 
 from bbn_tf.data import input_pipeline
 from bbn_tf.errors import UserError
-from bbn_tf.models import models
 from bbn_tf.models.layers import EVAL_ALPHA
-from bbn_tf.training import hosts, metrics
+from bbn_tf.training import metrics
 
 ALPHAS = {f"{tenths / 10}": tenths / 10 for tenths in range(11)}
 BOTH, CONVENTIONAL, REBALANCING = (str(alpha) for alpha in (EVAL_ALPHA, 1.0, 0.0))
@@ -33,7 +32,7 @@ class Evaluator:
 
     def __init__(self, model, dataset):
         self.model, self.dataset = model, dataset
-        view = models.inference_model(model, ALPHAS if isinstance(model, models.BBN) else None)
+        view = model.inference(ALPHAS)
         logits = view.output if isinstance(view.output, dict) else {BOTH: view.output}
         # Class and confidence are found on the device: logits of many classes need not be kept.
         outputs = {alpha: keras.ops.argmax(z, axis=-1) for alpha, z in logits.items()}
@@ -65,29 +64,9 @@ class Evaluator:
         return figures
 
 
-class LocalEvaluator(Evaluator):
-    """The same by every host alone, of a model that is distributed over all: none has to wait for another.
-
-    Args:
-        model: the distributed model.
-        copy: one of the same build, made in `hosts.alone`.
-        dataset: as above.
-    """
-
-    def __init__(self, model, copy, dataset):
-        with hosts.alone():
-            super().__init__(copy, dataset)
-        self.distributed = model
-
-    def __call__(self):
-        with hosts.alone():
-            self.model.set_weights(self.distributed.get_weights())
-            return super().__call__()
-
-
 def batches_of(dataset, part):
     """All images of `part`, "train" or "eval", in order, in batches of a fitting size."""
-    count = len({"train": dataset.train_labels, "eval": dataset.eval_labels}[part])
+    count = len(dataset.part(part)[1])
     return input_pipeline.ordered_batches(dataset, part, batch_size(count, dataset.input_shape))
 
 
@@ -98,7 +77,7 @@ def predict(model, batches, count):
 
 def classifier_norms(model):
     """dict classifier -> list of C floats; see `Evaluator`."""
-    kernels = models.classifier_kernels(model)
+    kernels = model.classifier_kernels()
     if len(kernels) > 1:
         kernels["combined"] = np.concatenate(list(kernels.values()))
     return {name: np.linalg.norm(kernel.astype(np.float64), axis=0).tolist() for name, kernel in kernels.items()}

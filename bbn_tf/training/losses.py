@@ -1,10 +1,12 @@
-"""Losses for long tails and the class weights that go with them, in NumPy alone; formulas from the cited papers.
+"""The losses: each is the cross-entropy of `bbn_tf.training.cross_entropy` with offsets, margins or a focus.
 
-A loss is a function of the training images' class counts n_i (int [C], all positive) that says how
-`bbn_tf.training.cross_entropy.AdjustedCrossEntropy` treats the logits.
+A row's function maps the training images' class counts n_i (int [C], all positive) to the arguments of
+`AdjustedCrossEntropy`; formulas are the cited papers', in NumPy alone.
 """
 
 import numpy as np
+
+from bbn_tf.choices import Choice, Setting, Table, at_least, imported
 
 
 def cross_entropy(class_counts):
@@ -38,34 +40,27 @@ def logit_adjusted(class_counts, logit_adjustment):
     return {"offsets": (logit_adjustment * np.log(prior)).tolist()}
 
 
-LOSSES = {
-    "ce": cross_entropy,
-    "focal": focal,
-    "ldam": ldam,
-    "balanced_softmax": balanced_softmax,
-    "logit_adjusted": logit_adjusted,
-}
+FOCAL_GAMMA = Setting("focal_gamma", 2.0, "Exponent of the focal loss.", rule=at_least(0))
+LDAM_MARGIN = Setting("ldam_margin", 0.5, "LDAM: margin of the rarest class.", rule=at_least(0))
+LDAM_SCALE = Setting("ldam_scale", 30.0, "LDAM: factor of the cosines.", rule=at_least(0))
+LOGIT_ADJUSTMENT = Setting("logit_adjustment", 1.0, "Logit adjustment: tau.", rule=at_least(0))
+LOSSES = Table(
+    "loss",
+    ce=Choice(cross_entropy),
+    focal=Choice(focal, FOCAL_GAMMA),
+    # Its logits are cosines times the setting that the trait names.
+    ldam=Choice(ldam, LDAM_MARGIN, LDAM_SCALE, cosine_scale="ldam_scale"),
+    balanced_softmax=Choice(balanced_softmax),
+    logit_adjusted=Choice(logit_adjusted, LOGIT_ADJUSTMENT),
+)
 
 
-def no_weights(class_counts):
-    """w_i = 1."""
-    return np.ones(len(class_counts))
+def build(name, class_counts, **own):
+    """The loss of a name in `LOSSES`, `AdjustedCrossEntropy`.
 
-
-def inverse_frequency(class_counts):
-    """w_i proportional to 1 / n_i, mean 1 ("RW" of arXiv:1912.02413, section 3)."""
-    weights = 1 / np.asarray(class_counts, np.float64)
-    return weights / weights.mean()
-
-
-def effective_number(class_counts, effective_beta):
-    """w_i proportional to (1 - beta) / (1 - beta^n_i), mean 1 (Cui et al., arXiv:1901.05555, Eq. 4).
-
-    beta = 0 gives 1 for every class; beta -> 1 gives `inverse_frequency`.
+    Args:
+        name: of the row.
+        class_counts: int [C], training images of each class.
+        **own: settings of the row.
     """
-    counts = np.asarray(class_counts, np.float64)
-    weights = 1 / (1 - effective_beta**counts)
-    return weights / weights.mean()
-
-
-CLASS_WEIGHTS = {"none": no_weights, "inverse": inverse_frequency, "effective": effective_number}
+    return imported("bbn_tf.training.cross_entropy:AdjustedCrossEntropy")(**LOSSES[name](class_counts, **own))

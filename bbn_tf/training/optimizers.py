@@ -1,40 +1,38 @@
-"""SGD as PyTorch has it, which is what the published figures were trained with."""
+"""Optimizers; their settings and defaults."""
 
-import keras
-from keras import ops
-
-from bbn_tf.training.trunk_rate import TrunkRate
+from bbn_tf.choices import Choice, Setting, Table, above, at_least, imported
 
 
-@keras.saving.register_keras_serializable(package="bbn_tf")
-class SGD(TrunkRate, keras.optimizers.SGD):
-    """Momentum SGD with coupled weight decay and the learning rate outside the momentum buffer.
+def sgd(learning_rate, *, momentum, nesterov, weight_decay):
+    """`bbn_tf.training.sgd.SGD`; the decay is of every variable and part of the gradient, as in PyTorch."""
+    build = imported("bbn_tf.training.sgd:SGD")
+    return build(learning_rate, coupled_weight_decay=weight_decay, momentum=momentum, nesterov=nesterov)
 
-        g <- g + coupled_weight_decay * w;  m <- momentum * m + g
-        w <- w - lr * (g + momentum * m)  with Nesterov,  w - lr * m  without
 
-    `keras.optimizers.SGD` decays weights outside the gradient, and multiplies the gradient by the rate on
-    its way into the buffer, so that after a step of the schedule old gradients still move the weights at
-    the old rate.  Both are other methods at lr = 0.1.
+def adamw(learning_rate, *, weight_decay):
+    """Keras's AdamW with its betas (arXiv:1711.05101), see `trunk_rate`; biases and BatchNorm are not decayed.
 
     Args:
-        coupled_weight_decay: added to the gradient of EVERY trainable variable, BatchNorm and bias too.
-        Others as in `keras.optimizers.SGD`.
+        learning_rate: float.
+        weight_decay: of kernels; decoupled: a step takes learning_rate * weight_decay * w.
     """
+    optimizer = imported("bbn_tf.training.trunk_rate:AdamW")(learning_rate, weight_decay=weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
 
-    def __init__(self, learning_rate=0.01, coupled_weight_decay=0.0, **kwargs):
-        super().__init__(learning_rate=learning_rate, **kwargs)
-        self.coupled_weight_decay = coupled_weight_decay
 
-    def update_step(self, gradient, variable, learning_rate):
-        lr = ops.cast(self.rate_of(variable, learning_rate), variable.dtype)
-        gradient = ops.cast(gradient, variable.dtype) + self.coupled_weight_decay * variable
-        if self.momentum:
-            buffer = self.momentums[self._get_variable_index(variable)]
-            velocity = self.momentum * buffer + gradient
-            self.assign(buffer, velocity)
-            gradient = gradient + self.momentum * velocity if self.nesterov else velocity
-        self.assign_sub(variable, lr * gradient)
+def _nesterov(value, values):
+    return None if not value or values["momentum"] > 0 else "needs --momentum above 0"
 
-    def get_config(self):
-        return {**super().get_config(), "coupled_weight_decay": self.coupled_weight_decay}
+
+LEARNING_RATE = Setting("learning_rate", 0.1, "Base learning rate.", rule=above(0))
+WEIGHT_DECAY = Setting(
+    "weight_decay", 2e-4, "SGD: L2 penalty's factor, of all weights. AdamW: of kernels, decoupled.", rule=at_least(0)
+)
+MOMENTUM = Setting("momentum", 0.9, "SGD's momentum.", rule=at_least(0, below=1))
+NESTEROV = Setting("nesterov", True, "Nesterov momentum.", rule=_nesterov)
+OPTIMIZERS = Table(
+    "optimizer",
+    sgd=Choice(sgd, LEARNING_RATE, WEIGHT_DECAY, MOMENTUM, NESTEROV),
+    adamw=Choice(adamw, LEARNING_RATE.with_default(1e-3), WEIGHT_DECAY.with_default(0.05)),
+)

@@ -5,20 +5,21 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from bbn_tf import config as settings
+from bbn_tf.choices import imported
 from bbn_tf.data import augment, input_pipeline
-from bbn_tf.data.augment import AUGMENTATIONS, CIFAR10_POLICY, RANDAUGMENT
-from bbn_tf.data.crops import CROPS
-from bbn_tf.data.datasets import ImageDataset
+from bbn_tf.data.augment import CIFAR10_POLICY, RANDAUGMENT
+from bbn_tf.data.augmentations import AUGMENTATIONS as ROWS
+from bbn_tf.data.image_dataset import ImageDataset
 from bbn_tf.data.image_operations import OPERATIONS
 
 KEY = tf.constant([1, 2], tf.int64)
+AUGMENTATIONS = {name: imported(row.arrays) for name, row in ROWS.items() if row.arrays}
 DRAWING = [name for name in AUGMENTATIONS if name != "none"]
 
 
-def test_the_flag_offers_all_of_them():
-    assert tuple(AUGMENTATIONS) == settings.AUGMENTATIONS
-    assert set(CROPS) == set(settings.FILE_AUGMENTATIONS)
+def test_policies_of_arrays_and_of_encoded_images():
+    assert list(AUGMENTATIONS) == ["basic", "none", "autoaugment_cutout", "randaugment"]
+    assert ROWS.having("encoded") == ["basic", "none", "random_resized_crop"]
 
 
 def noise(count, side=32):

@@ -20,25 +20,25 @@ def test_digits():
     data = datasets.load("digits_lt", imbalance_factor=50)
     assert data.class_counts.tolist() == [110, 71, 46, 29, 19, 12, 8, 5, 3, 2]
     assert np.bincount(data.eval_labels).tolist() == [60] * 10
-    assert data.train_images.shape == (305, 32, 32, 3) and data.train_images.dtype == np.uint8
-    small = data.train_images[:, ::4, ::4, :1]
-    assert np.array_equal(small.repeat(4, 1).repeat(4, 2).repeat(3, 3), data.train_images)
-    assert data.train_images.max() == 255 and not data.horizontal_flip
-    assert not {x.tobytes() for x in data.train_images} & {x.tobytes() for x in data.eval_images}
+    assert data.train_items.shape == (305, 32, 32, 3) and data.train_items.dtype == np.uint8
+    small = data.train_items[:, ::4, ::4, :1]
+    assert np.array_equal(small.repeat(4, 1).repeat(4, 2).repeat(3, 3), data.train_items)
+    assert data.train_items.max() == 255 and not data.horizontal_flip
+    assert not {x.tobytes() for x in data.train_items} & {x.tobytes() for x in data.eval_items}
 
 
 def test_digits_mean_and_std_are_the_images_own():
     data = datasets.load("digits_lt", imbalance_factor=1)
-    scaled = data.train_images / 255
+    scaled = data.train_items / 255
     assert data.mean[0] == pytest.approx(scaled.mean(), abs=0.005)
     assert data.std[0] == pytest.approx(scaled.std(), abs=0.005)
 
 
 def test_imbalance_seed_changes_images_not_counts():
     first, same, other = (datasets.load("digits_lt", imbalance_factor=50, imbalance_seed=s) for s in (0, 0, 1))
-    assert np.array_equal(first.train_images, same.train_images)
+    assert np.array_equal(first.train_items, same.train_items)
     assert np.array_equal(first.train_labels, other.train_labels)
-    assert not np.array_equal(first.train_images, other.train_images)
+    assert not np.array_equal(first.train_items, other.train_items)
 
 
 def test_validation_comes_out_of_the_training_images():
@@ -47,8 +47,8 @@ def test_validation_comes_out_of_the_training_images():
     # round() of a fifth of [110, 71, 46, 29, 19, 12, 8, 5, 3, 2], but at least one.
     assert np.bincount(data.eval_labels).tolist() == [22, 14, 9, 6, 4, 2, 2, 1, 1, 1]
     assert (data.class_counts + np.bincount(data.eval_labels)).tolist() == whole.class_counts.tolist()
-    parts = sorted(x.tobytes() for x in [*data.train_images, *data.eval_images])
-    assert parts == sorted(x.tobytes() for x in whole.train_images)
+    parts = sorted(x.tobytes() for x in [*data.train_items, *data.eval_items])
+    assert parts == sorted(x.tobytes() for x in whole.train_items)
 
 
 def test_unprepared_data_cost_one_line_within_seconds(tmp_path):
@@ -71,9 +71,9 @@ def test_cifar10_lt(monkeypatch):
     assert np.bincount(data.eval_labels).tolist() == [1000] * 10
     airplanes = np.flatnonzero(full.train_labels == 0)
     np.random.RandomState(0).shuffle(airplanes)
-    assert np.array_equal(data.train_images[:5000], full.train_images[airplanes])
+    assert np.array_equal(data.train_items[:5000], full.train_items[airplanes])
     first = next(e for e in tfds.load("cifar10", split="test").as_numpy_iterator() if e["id"] == b"test_00000")
-    assert np.array_equal(full.eval_images[0], first["image"])
+    assert np.array_equal(full.eval_items[0], first["image"])
 
 
 @pytest.mark.skipif("not prepared('cifar100')")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from bbn_tf.data import datasets, file_checks, input_pipeline
 from bbn_tf.errors import UserError
-from bbn_tf.modes import train
+from bbn_tf.modes import build, evaluate
 from bbn_tf.runs.folder import RunFolder
 from tests import in_process
 from tests.image_files import COLOURS, write_tree, write_two_trees
@@ -41,16 +41,16 @@ def test_train_and_test(two_trees):
     data = load(two_trees)
     assert data.class_names == ("ant", "bee", "cat") and data.input_shape == (32, 32, 3)
     assert data.class_counts.tolist() == [24, 9, 3] and np.bincount(data.eval_labels).tolist() == [4, 4, 4]
-    assert names(data.train_images)[22:26] == ["ant/22.png", "ant/23.webp", "bee/00.jpg", "bee/01.png"]
-    assert all(b"/test/" in path for path in data.eval_images)
+    assert names(data.train_items)[22:26] == ["ant/22.png", "ant/23.webp", "bee/00.jpg", "bee/01.png"]
+    assert all(b"/test/" in path for path in data.eval_items)
 
 
 def test_one_tree_is_split_by_class_and_seed(two_trees):
     """A fifth of 24, 9 and 3, rounded but at least one: 5, 2 and 1."""
     data, same, other = (load(two_trees / "train", split_seed=seed) for seed in (0, None, 1))
     assert np.bincount(data.eval_labels).tolist() == [5, 2, 1] and data.class_counts.tolist() == [19, 7, 2]
-    assert sorted(data.files()) == sorted(load(two_trees).train_images)
-    assert list(data.eval_images) == list(same.eval_images) != list(other.eval_images)
+    assert sorted(data.files()) == sorted(load(two_trees).train_items)
+    assert list(data.eval_items) == list(same.eval_items) != list(other.eval_items)
     half = load(two_trees / "train", test_fraction=0.5)
     assert np.bincount(half.eval_labels).tolist() == [12, 4, 2]
 
@@ -58,7 +58,7 @@ def test_one_tree_is_split_by_class_and_seed(two_trees):
 def test_validation_comes_out_of_the_training_images(two_trees):
     data = load(two_trees, validation_fraction=0.3, seed=1)
     assert np.bincount(data.eval_labels).tolist() == [7, 3, 1]
-    assert sorted(data.files()) == sorted(load(two_trees).train_images)
+    assert sorted(data.files()) == sorted(load(two_trees).train_items)
 
 
 def test_streams_read_what_they_draw(own):
@@ -78,7 +78,7 @@ def test_streams_read_what_they_draw(own):
         data.train_labels, np.array([0.0, 0.5, 0.5]), 8, seed=1, epoch=0).take(9).unbatch().as_numpy_iterator()
     )  # fmt: skip
     assert min(drawn) >= 24
-    for path in data.train_images[:24]:
+    for path in data.train_items[:24]:
         os.unlink(path)
     read = data.reader("train")
     assert all(read(index).shape == (32, 32, 3) for index in drawn)
@@ -103,8 +103,8 @@ def test_evaluation_sees_the_middle_whole_and_in_order(two_trees):
     data = load(two_trees)
     seen = np.concatenate(list(input_pipeline.ordered_batches(data, "eval", 5)))
     assert seen.shape == (15, 32, 32, 3)
-    png = next(i for i, path in enumerate(data.eval_images) if path.endswith(b"png"))  # its pixels are exact
-    with Image.open(os.fsdecode(data.eval_images[png])) as image:
+    png = next(i for i, path in enumerate(data.eval_items) if path.endswith(b"png"))  # its pixels are exact
+    with Image.open(os.fsdecode(data.eval_items[png])) as image:
         pixels = np.asarray(image)
     side = round(min(pixels.shape[:2]) * 7 / 8)
     top, left = ((n - side) // 2 for n in pixels.shape[:2])
@@ -137,7 +137,7 @@ def test_damaged_files_are_left_out(own, capsys):
     damaged = damage(own)
     data = load(own, skip_unreadable=True)
     assert data.class_counts.tolist() == [21, 9, 3]
-    assert not set(damaged) & set(names(data.train_images))
+    assert not set(damaged) & set(names(data.train_items))
     assert "note: 4 of 49 image files can't be read" in capsys.readouterr().out
 
 
@@ -153,7 +153,7 @@ def test_inspection_sees_damage_in_the_middle(own):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 255
     path.write_bytes(content)
-    paths = load(own).train_images  # at a glance it is whole
+    paths = load(own).train_items  # at a glance it is whole
     inspection = file_checks.Inspection()
     assert list(inspection(paths)) == [1] and list(inspection.damaged) == [paths[1]]
 
@@ -200,8 +200,8 @@ def test_hidden_and_other_files_are_passed_over(own):
     )  # no UTF-8: still a file
     data = load(own)
     assert data.class_counts.tolist() == [24, 9, 3]
-    assert sum(path.endswith(b"deeper/00.JPG") for path in data.train_images) == 1
-    assert data.reader("train")(23).shape == (32, 32, 3) and b"\xff" in b"".join(data.train_images)
+    assert sum(path.endswith(b"deeper/00.JPG") for path in data.train_items) == 1
+    assert data.reader("train")(23).shape == (32, 32, 3) and b"\xff" in b"".join(data.train_items)
 
 
 @pytest.mark.parametrize(
@@ -261,17 +261,17 @@ def test_from_the_first_look_to_the_prediction(own, tmp_path, capsys):
     with open(table, newline="") as file:
         rows = {row["file"]: row for row in csv.DictReader(file)}
     config = in_process.parse("--mode=evaluate", f"--model_dir={folder}")
-    data = train.load_dataset(config)
-    model = train.load_model(RunFolder(folder))
+    data = build.dataset(config)
+    model = build.load_model(RunFolder(folder))
     seen = np.concatenate(list(input_pipeline.ordered_batches(data, "eval", 13)))
-    expected = tf.nn.softmax(train.models.inference_model(model)(seen), axis=-1).numpy()
-    for path, probabilities in zip(data.eval_images, expected, strict=True):
+    expected = tf.nn.softmax(model.inference()(seen), axis=-1).numpy()
+    for path, probabilities in zip(data.eval_items, expected, strict=True):
         assert float(rows[path.decode()]["probability"]) == pytest.approx(probabilities.max(), abs=1e-4)
 
     for part in ("train", "test"):
         os.rename(own / part / "ant", own / part / "asp")
     with pytest.raises(UserError, match="has other classes than those that"):
-        train.evaluate_saved(config)
+        evaluate.evaluate(config)
 
 
 def test_damage_that_only_training_meets_is_named(own, tmp_path):

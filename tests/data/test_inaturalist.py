@@ -59,7 +59,7 @@ def test_labels_and_paths(inat):
     for index in range(0, len(data.train_labels), 17):
         colour = (read(index).numpy() * data.std + data.mean)[16, 16] * 255
         np.testing.assert_allclose(colour, 7 * data.train_labels[index], atol=2.5)
-        assert f"/{3 * data.train_labels[index] + 2}/train".encode() in data.train_images[index]
+        assert f"/{3 * data.train_labels[index] + 2}/train".encode() in data.train_items[index]
 
 
 def test_2017_and_names_that_came_later(tmp_path):

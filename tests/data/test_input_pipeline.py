@@ -4,7 +4,8 @@ import scipy.stats
 import tensorflow as tf
 
 from bbn_tf.data import input_pipeline, long_tail, readers, samplers
-from bbn_tf.data.datasets import CIFAR_MEAN, CIFAR_STD, ImageDataset
+from bbn_tf.data.image_dataset import ImageDataset
+from bbn_tf.data.small_sets import CIFAR_MEAN, CIFAR_STD
 from bbn_tf.training import evaluation as evaluate
 
 SEED = 7
@@ -129,7 +130,7 @@ def test_normalise_by_hand_and_border_is_black():
     expected = [(1 - m) / s for m, s in zip(CIFAR_MEAN, CIFAR_STD, strict=True)]
     np.testing.assert_allclose(np.ravel(readers.normalise(image, CIFAR_MEAN, CIFAR_STD)), expected, rtol=1e-6)
     data = numbered_dataset()
-    data = ImageDataset(data.train_images, data.train_labels, data.eval_images, data.eval_labels,
+    data = ImageDataset(data.train_items, data.train_labels, data.eval_items, data.eval_labels,
                         data.class_names, CIFAR_MEAN, CIFAR_STD)  # fmt: skip
     values = np.concatenate([x[0].numpy().reshape(-1, 3) for x, _ in batches(data, augment="basic")])
     black = [-m / s for m, s in zip(CIFAR_MEAN, CIFAR_STD, strict=True)]

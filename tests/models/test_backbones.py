@@ -7,7 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from bbn_tf.models import backbones, models
+from bbn_tf.models import backbones
+from bbn_tf.models.bbn import BRANCHES, build_bbn
+from bbn_tf.models.plain import build_plain
 from tests import numpy_resnet
 
 LARGE = [name for name, family in backbones.BACKBONES.items() if family.large_images]
@@ -17,7 +19,7 @@ def test_names():
     assert list(backbones.BACKBONES) == [f"resnet{depth}" for depth in (8, 14, 20, 32, 44, 56, 10, 18, 50, 101, 152)]
     assert LARGE == ["resnet10", "resnet18", "resnet50", "resnet101", "resnet152"]
     for name in LARGE:  # the stem, the convolutions of the blocks and the classifier
-        family = backbones.BACKBONES[name]
+        family = backbones.BACKBONES[name]()
         assert 2 + len(family.block) * sum(family.blocks_per_stage) == int(name.removeprefix("resnet"))
 
 
@@ -29,13 +31,13 @@ PLAIN = {"resnet10": 11_689_512 - 6_270_720, "resnet18": 11_689_512, "resnet50":
 
 @pytest.mark.parametrize("name", ["resnet10", "resnet18", "resnet50"])
 def test_parameters_of_the_plain_network(name):
-    assert parameters(models.build_plain(name, (64, 64, 3), 1000)) == PLAIN[name]
+    assert parameters(build_plain(name, (64, 64, 3), 1000)) == PLAIN[name]
 
 
 @pytest.mark.parametrize("name", ["resnet101", "resnet152"])
 def test_parameters_of_the_deepest(name):
     """ResNet-50's and those of the blocks they have more, w width: 4w x w + 9 w^2 + w x 4w + 2 (w + w + 4w)."""
-    deep, family = backbones.BACKBONES[name], backbones.BACKBONES["resnet50"]
+    deep, family = backbones.BACKBONES[name](), backbones.BACKBONES["resnet50"]()
     assert dataclasses.replace(deep, blocks_per_stage=family.blocks_per_stage) == family
     more = np.subtract(deep.blocks_per_stage, family.blocks_per_stage)
     widths = np.array([64, 128, 256, 512])
@@ -54,9 +56,9 @@ def test_parameters_of_the_deepest(name):
 def test_parameters_of_bbn(name, block, width):
     """One block more than the plain network, and a classifier over twice the width."""
     plain_classifier, classifier = width * 1000 + 1000, 2 * width * 1000 + 1000
-    model = models.build_bbn(name, (64, 64, 3), 1000)
+    model = build_bbn(name, (64, 64, 3), 1000)
     assert parameters(model) == PLAIN[name] - plain_classifier + block + classifier
-    for branch in models.BRANCHES:
+    for branch in BRANCHES:
         assert parameters(model.get_layer(branch)) == block
     if name == "resnet50":
         assert parameters(model) == 32_067_624
@@ -90,7 +92,7 @@ def state_dict(model, blocks):
 def test_inference_is_the_definition(name, size):
     """Random weights and BatchNorm statistics; odd and even sizes, where padding only on one side would show."""
     rng = np.random.default_rng(1)
-    model = models.build_plain(name, (*size, 3), 5)
+    model = build_plain(name, (*size, 3), 5)
     for part in ("trunk", "last_block"):
         for layer in model.get_layer(part).layers:
             if layer.name.endswith("_bn"):
@@ -114,14 +116,14 @@ def test_inference_is_the_definition(name, size):
 
 def test_initial_weights_are_torchvisions():
     """Kaiming normal by fan_out: of the 7x7 stem, a projection and a 3x3 convolution."""
-    trunk = backbones.BACKBONES["resnet10"].trunk((32, 32, 3))
+    trunk = backbones.BACKBONES["resnet10"]().trunk((32, 32, 3))
     for layer, fan_out in (("stem", 49 * 64), ("stage2_block1_shortcut", 128), ("stage3_block1_1", 9 * 256)):
         kernel = keras.ops.convert_to_numpy(trunk.get_layer(f"{layer}_conv").kernel)
         assert kernel.std() == pytest.approx((2 / fan_out) ** 0.5, rel=0.03)
 
 
 def test_mixup_stands_before_the_network_and_behind_the_first_two_stages():
-    model = models.build_plain("resnet18", (64, 64, 3), 3, mixup=True)
+    model = build_plain("resnet18", (64, 64, 3), 3, mixup=True)
     shapes = [(layer.name, layer.output.shape[1:]) for layer in model.mixup_layers]
     assert shapes == [("mixup_0", (64, 64, 3)), ("mixup_1", (16, 16, 64)), ("mixup_2", (8, 8, 128))]
     names = [layer.name for layer in model.get_layer("trunk").layers]
@@ -132,7 +134,7 @@ def test_mixup_stands_before_the_network_and_behind_the_first_two_stages():
 
 
 def test_saved_model_loads_alike(tmp_path):
-    model = models.build_bbn("resnet10", (32, 32, 3), 3)
+    model = build_bbn("resnet10", (32, 32, 3), 3)
     images = np.random.default_rng(0).normal(size=(2, 4, 32, 32, 3)).astype("float32")
     model(tuple(images), training=True)  # moves BatchNorm's statistics
     model.save(tmp_path / "model.keras")

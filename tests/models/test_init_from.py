@@ -6,15 +6,17 @@ import pytest
 
 from bbn_tf.config import Config
 from bbn_tf.errors import UserError
-from bbn_tf.models import init_from, models
-from bbn_tf.modes import train
+from bbn_tf.models import init_from
+from bbn_tf.models.bbn import BRANCHES, build_bbn
+from bbn_tf.models.plain import build_plain
+from bbn_tf.modes import build
 from bbn_tf.runs.folder import RunFolder
 from tests import numpy_resnet
 from tests.in_process import parse, run
 from tests.test_fuzz import damaged, digest
 
 SHAPE = (32, 32, 3)
-BUILD = {"bbn": models.build_bbn, "plain": models.build_plain}
+BUILD = {"bbn": build_bbn, "plain": build_plain}
 
 
 def random_model(kind, backbone="resnet8", num_classes=5, seed=0, **options):
@@ -40,7 +42,7 @@ def values(model, part):
          "35 of 38 arrays loaded; left out: 2 classifier, class_weights"),
         ("plain", "plain", {"last_block": "last_block"},
          "35 of 38 arrays loaded; left out: 2 classifier, class_weights"),
-        ("bbn", "bbn", {name: name for name in models.BRANCHES}, "45 of 49 arrays loaded; left out: 4 classifier"),
+        ("bbn", "bbn", {name: name for name in BRANCHES}, "45 of 49 arrays loaded; left out: 4 classifier"),
         ("bbn", "plain", {"last_block": "conventional_block"},
          "35 of 49 arrays loaded; left out: 10 rebalancing_block, 4 classifier"),
     ],
@@ -86,14 +88,14 @@ def test_torchvisions_features(backbone, arrays, tmp_path, capsys):
     """ResNet-50: 53 convolutions and their BatchNorms (ResNet-10: 12), five arrays each and a counter, and fc."""
     path = tmp_path / "weights.npz"
     state = torchvision(path, backbone)
-    model = models.build_bbn(backbone, (33, 47, 3), 4)
+    model = build_bbn(backbone, (33, 47, 3), 4)
     init_from.load(path, backbone, model)
     left_out = f"{arrays[0] // 5} num_batches_tracked, fc.weight, fc.bias"
     assert capsys.readouterr().out.endswith(f": {arrays[0]} of {arrays[1]} arrays loaded; left out: {left_out}\n")
     images = np.random.default_rng(1).normal(size=(2, 33, 47, 3)).astype("float32")
     expected = numpy_resnet.features(state, images)
     assert np.ptp(expected) > 0.1
-    for features in models.branch_features(model, images):
+    for features in model.branch_features(images):
         error = np.linalg.norm(keras.ops.convert_to_numpy(features) - expected) / np.linalg.norm(expected)
         assert error < 1e-4
 
@@ -181,7 +183,7 @@ def test_settings(tmp_path):
 def test_trains_from_it_and_goes_on_without_it(finished_run, tmp_path, capsys):
     """At a learning rate of nothing the weights stay as they were loaded."""
     source = tmp_path / "source.keras"
-    earlier = train.load_model(RunFolder(finished_run(model="plain").model_dir))
+    earlier = build.load_model(RunFolder(finished_run(model="plain").model_dir))
     earlier.save(source)
     folder = RunFolder(tmp_path / "run")
     command = ["--model=plain", "--backbone=resnet8", "--epochs=1", "--lr_milestones=", "--warmup_epochs=0",
@@ -190,7 +192,7 @@ def test_trains_from_it_and_goes_on_without_it(finished_run, tmp_path, capsys):
     assert run(*command) == (0, "")
     loaded = f"init_from {source}: 35 of 38 arrays loaded; left out: 2 classifier, class_weights\n"
     assert capsys.readouterr().out.count(loaded) == 1
-    trained = train.load_model(folder)
+    trained = build.load_model(folder)
     for part in ("trunk", "last_block"):
         for name, value in values(earlier, part).items():
             if "moving" not in name:

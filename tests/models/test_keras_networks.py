@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from bbn_tf.data.readers import normalise
-from bbn_tf.models import keras_weights, models
-from bbn_tf.models.keras_networks import IMAGENET_MEAN, IMAGENET_STD, named_weights
-from bbn_tf.models.keras_table import NETWORKS
+from bbn_tf.models import backbones, keras_weights
+from bbn_tf.models.bbn import BRANCHES, build_bbn
+from bbn_tf.models.keras_networks import named_weights
+from bbn_tf.models.keras_table import IMAGENET_MEAN, IMAGENET_STD
 
 RNG = np.random.default_rng(0)
 # The smallest member of each family -> (module of its preprocess_input, weights of the whole network and of its last
@@ -28,7 +29,7 @@ FAMILIES = {
 
 def original(name):
     """The network as Keras builds it, with random statistics of BatchNorm and biases that are not 0."""
-    side = NETWORKS[f"keras:{name}"].smallest_side
+    side = backbones.made(f"keras:{name}").smallest_side
     base = getattr(keras.applications, name)(
         include_top=False, weights=None, pooling="avg", input_shape=(side, side, 3)
     )
@@ -56,10 +57,11 @@ def size(model):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_family(name):
     module, whole, block, cut_channels, channels = FAMILIES[name]
-    network, base = NETWORKS[f"keras:{name}"], original(name)
+    row = backbones.BACKBONES[f"keras:{name}"]
+    network, base = row(), original(name)
     side = network.smallest_side
-    model = models.build_bbn(f"keras:{name}", (side, side, 3), 10)
-    trunk, *branches = (model.get_layer(part) for part in ("trunk", *models.BRANCHES))
+    model = build_bbn(f"keras:{name}", (side, side, 3), 10)
+    trunk, *branches = (model.get_layer(part) for part in ("trunk", *BRANCHES))
     assert size(base) == whole and [size(branch) for branch in branches] == [block, block]
     assert (trunk.output.shape[-1], branches[0].output.shape[-1]) == (cut_channels, channels)
 
@@ -71,11 +73,11 @@ def test_family(name):
     preprocess = getattr(keras.applications, module).preprocess_input
     expected = keras.ops.convert_to_numpy(base(preprocess(images.astype("float32"))))
     assert expected.std() > 0
-    for features in models.branch_features(model, normalise(images, network.mean, network.std)):
+    for features in model.branch_features(normalise(images, row.mean, row.std)):
         np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
 
     model.compile(keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(True), run_eagerly=True)
-    streams = normalise(np.stack([images, images[::-1]]), network.mean, network.std)
+    streams = normalise(np.stack([images, images[::-1]]), row.mean, row.std)
     before = [layer.get_weights() for layer in (trunk, *branches)]
     model.alpha.assign(0.7)
     loss = model.train_on_batch(tuple(streams), (np.array([0, 1]), np.array([2, 3])))
@@ -88,7 +90,7 @@ def test_family(name):
 
 def assign(model, arrays):
     """Both branches get the last block's."""
-    for part in ("trunk", *models.BRANCHES):
+    for part in ("trunk", *BRANCHES):
         source = part if part == "trunk" else "last_block"
         for layer in model.get_layer(part).layers:
             for variable_name, variable in named_weights(layer):

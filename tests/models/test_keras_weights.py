@@ -11,7 +11,7 @@ from bbn_tf.errors import UserError
 from bbn_tf.models import backbones, keras_weights
 from tests.models.test_keras_networks import original
 
-NETWORK = backbones.get("keras:MobileNetV3Small")
+NETWORK = backbones.made("keras:MobileNetV3Small")
 
 
 def write_h5(model, path):
@@ -59,13 +59,13 @@ def test_a_whole_model_with_a_classifier_or_around_the_network(base):
     assert arrays.pop("last_block/predictions/kernel").shape == (576, 3)
     arrays.pop("last_block/predictions/bias")
     assert_same(arrays, base)
-    with pytest.raises(UserError, match="does not fit --backbone=keras:MobileNetV3Small: no layer expanded"):
-        keras_weights.of_model(NETWORK, keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)]))
+    with pytest.raises(UserError, match="--init_from=file: does not fit --backbone=keras:MobileNetV3Small: no layer"):
+        keras_weights.of_model(NETWORK, keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)]), "file")
 
 
 def test_other_files(file, tmp_path):
     with pytest.raises(UserError, match="holds no weights of keras:MobileNetV2 without its classifier: Layer count"):
-        keras_weights.of_h5(backbones.get("keras:MobileNetV2"), str(file))
+        keras_weights.of_h5(backbones.made("keras:MobileNetV2"), str(file))
     (tmp_path / "text.h5").write_text("no HDF5")
     with pytest.raises(UserError, match=r"--init_from=.*text.h5: holds no weights of keras:MobileNetV3Small"):
         keras_weights.of_h5(NETWORK, str(tmp_path / "text.h5"))
@@ -91,13 +91,13 @@ def test_a_failed_download_says_which_file_goes_where(monkeypatch, tmp_path):
 def test_a_network_of_the_users_own_has_none(base):
     from bbn_tf.models.keras_networks import registered
 
-    network = registered("own", base, NETWORK.cut_layer, (0, 0, 0), (1, 1, 1))
+    network = registered("own", base, NETWORK.cut_layer)
     with pytest.raises(UserError, match="--init_from=imagenet: --backbone=own is your own, no weights are publ"):
         keras_weights.published(network)
 
 
 def test_resnets_kernel_is_turned_to_red_green_blue():
-    network = backbones.get("keras:ResNet50")
+    network = backbones.made("keras:ResNet50")
     base = network.base((32, 32, 3))
     kernel = keras_weights.arrays_of(network, base)["trunk/conv1_conv/kernel"]
     blue_green_red = keras.ops.convert_to_numpy(base.get_layer("conv1_conv").kernel)
@@ -105,6 +105,6 @@ def test_resnets_kernel_is_turned_to_red_green_blue():
 
 
 def test_an_efficientnet_that_standardises_otherwise_is_refused():
-    network = backbones.get("keras:EfficientNetB0")
+    network = backbones.made("keras:EfficientNetB0")
     with pytest.raises(UserError, match=r"its normalisation holds \[0.0, 0.0, 0.0\] and \[1.0, 1.0, 1.0\], the publ"):
         keras_weights.arrays_of(network, network.base((32, 32, 3)))

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from bbn_tf.models import models
+from bbn_tf.models.bbn import build_bbn
 from bbn_tf.training import optimizers
 
 REFERENCE = pathlib.Path(__file__).parents[1] / "fixtures" / "bbn_resnet14_cifar10.npz"
@@ -48,7 +48,7 @@ def torch_names(model):
 
 @pytest.fixture
 def model(reference):
-    built = models.build_bbn("resnet14", (32, 32, 3), 10)
+    built = build_bbn("resnet14", (32, 32, 3), 10)
     names = set()
     for variable, name, to_keras in torch_names(built):
         variable.assign(to_keras(reference[f"initial/{name}"]))
@@ -61,9 +61,9 @@ def model(reference):
 
 def test_inference_features_and_logits(model, reference):
     images = reference["images"][0, 0]
-    view = models.inference_model(model)
+    view = model.inference()
     image = view.input
-    features = keras.Model(image, models.branch_features(model, image)).predict(images, verbose=0)
+    features = keras.Model(image, model.branch_features(image)).predict(images, verbose=0)
     assert relative_error(np.concatenate(features, axis=1), reference["eval/features"]) < TOLERANCE
     assert relative_error(view.predict(images, verbose=0), reference["eval/logits"]) < TOLERANCE
 

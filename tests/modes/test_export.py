@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bbn_tf.config import EXPORT_FORMATS
+from bbn_tf.choices import Choice
 from bbn_tf.data import readers
 from bbn_tf.errors import UserError
-from bbn_tf.models import models
-from bbn_tf.modes import export, train
-from bbn_tf.runs.folder import RunFolder, read_export_facts
+from bbn_tf.modes import build, export, formats, train
+from bbn_tf.runs.exported import read_export_facts
+from bbn_tf.runs.folder import RunFolder
 from tests.in_process import parse
 
 RNG = np.random.default_rng(0)
@@ -35,7 +35,7 @@ def expected_probabilities(config, images):
     """What the trained model itself predicts for uint8 [B, 32, 32, 3]."""
     run = RunFolder(config.model_dir)
     facts = json.loads(run.metrics_file.read_text())
-    view = models.inference_model(train.load_model(run))
+    view = build.load_model(run).inference()
     logits = view.predict(readers.normalise(images, facts["mean"], facts["std"]).numpy(), verbose=0)
     return tf.nn.softmax(logits).numpy()
 
@@ -47,8 +47,8 @@ def exported(finished_run):
 
     def make(kind):
         if kind not in folders:
-            config = dataclasses.replace(finished_run(**KINDS[kind]), mode="export")
-            folders[kind] = config, export.export(config)[0]
+            config = finished_run(**KINDS[kind]).replace(mode="export")
+            folders[kind] = config, export.run(config)[0]
         return folders[kind]
 
     return make
@@ -59,7 +59,7 @@ def copied_run(finished_run, tmp_path):
     """Config of a run that a test may damage."""
     config = finished_run()
     shutil.copytree(config.model_dir, tmp_path / "run", ignore=shutil.ignore_patterns("export"))
-    return dataclasses.replace(config, mode="export", model_dir=str(tmp_path / "run"))
+    return config.replace(mode="export", model_dir=str(tmp_path / "run"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -89,9 +89,9 @@ def test_saved_model_answers_as_the_model_predicts(kind, exported):
 def test_alpha_is_half_whatever_the_weight_holds(exported):
     """Logits at alpha 1/2 are the mean of the two branches' own."""
     config, folder = exported("bbn")
-    model = train.load_model(RunFolder(config.model_dir))
+    model = build.load_model(RunFolder(config.model_dir))
     assert float(model.alpha) == pytest.approx(0.1)
-    branches = models.inference_model(model, {"conventional": 1.0, "rebalancing": 0.0})
+    branches = model.inference({"conventional": 1.0, "rebalancing": 0.0})
     facts = read_export_facts(folder)
     logits = branches(readers.normalise(IMAGES, facts["mean"], facts["std"]), training=False)
     expected = tf.nn.softmax((logits["conventional"] + logits["rebalancing"]) / 2)
@@ -112,7 +112,7 @@ def test_the_trunk_is_in_the_graph_once(kind, convolutions, exported):
 def test_other_sizes_are_resized_inside(finished_run):
     config = finished_run()
     run = RunFolder(config.model_dir)
-    serving = export.Serving(train.load_model(run), export.read_facts(run))
+    serving = export.Serving(build.load_model(run), export.read_facts(run))
     large = RNG.integers(0, 256, (2, 50, 70, 3), dtype=np.uint8)
     small = RNG.integers(0, 256, (2, 20, 32, 3), dtype=np.uint8)
     for images in (large, small):
@@ -202,7 +202,7 @@ def test_saved_model_cli_shows_and_runs_it(exported, tmp_path):
 def test_what_is_recorded_with_it(exported):
     config, folder = exported("bbn")
     facts = read_export_facts(folder)
-    dataset = train.load_dataset(config)
+    dataset = build.dataset(config)
     assert facts["class_names"] == [str(i) for i in range(10)]
     assert facts["class_counts"] == dataset.class_counts.tolist()
     assert (facts["mean"], facts["std"]) == (list(dataset.mean), list(dataset.std))
@@ -213,7 +213,7 @@ def test_what_is_recorded_with_it(exported):
 
 
 def test_every_format_has_its_writer():
-    assert set(export.WRITERS) == set(EXPORT_FORMATS)
+    assert list(formats.FORMATS) == ["saved_model", "litert", "onnx"]
 
 
 def run_litert(path, images):
@@ -241,8 +241,8 @@ def test_other_formats_answer_alike(name, file, run, kind, finished_run, exporte
     if name == "onnx":
         pytest.importorskip("tf2onnx")
     config, folder = exported(kind)
-    model, facts = train.load_model(RunFolder(config.model_dir)), read_export_facts(folder)
-    export.WRITERS[name](model, facts, tmp_path)
+    model, facts = build.load_model(RunFolder(config.model_dir)), read_export_facts(folder)
+    formats.FORMATS[name](model, facts, tmp_path)
     signature = tf.saved_model.load(folder).signatures["serving_default"]
     for count in (1, 5):
         output = run(tmp_path / file, IMAGES[:count])
@@ -259,15 +259,15 @@ def fake_writer(model, facts, folder):
 
 
 def test_each_export_takes_the_next_number_and_leaves_the_others(copied_run, monkeypatch):
-    monkeypatch.setattr(export, "WRITERS", dict.fromkeys(EXPORT_FORMATS, fake_writer))
+    monkeypatch.setattr(export, "FORMATS", dict.fromkeys(formats.FORMATS, Choice(fake_writer)))
     exports = pathlib.Path(copied_run.model_dir) / "export"
     (exports / "7").mkdir(parents=True)
     (exports / ".tmp-99").mkdir()
     both = dataclasses.replace(copied_run, export_formats=("saved_model", "litert"))
-    assert sorted(path.name for path in export.export(both)) == ["8", "litert-8"]
+    assert sorted(path.name for path in export.run(both)) == ["8", "litert-8"]
     onnx = dataclasses.replace(copied_run, export_formats=("litert",))
-    assert [path.name for path in export.export(onnx)] == ["litert-9"]
-    assert [path.name for path in export.export(copied_run)] == ["10"]
+    assert [path.name for path in export.run(onnx)] == ["litert-9"]
+    assert [path.name for path in export.run(copied_run)] == ["10"]
     numbers = {path.name for path in exports.iterdir() if path.name.isdigit()}  # what Serving looks at
     assert numbers == {"7", "8", "10"}
 
@@ -278,9 +278,9 @@ def test_nothing_is_published_by_half(copied_run, monkeypatch):
         assert not [path for path in folder.parents[1].iterdir() if not path.name.startswith(".")]
         raise ZeroDivisionError
 
-    monkeypatch.setattr(export, "WRITERS", {"saved_model": fake_writer, "litert": breaks})
+    monkeypatch.setattr(export, "FORMATS", {"saved_model": Choice(fake_writer), "litert": Choice(breaks)})
     with pytest.raises(ZeroDivisionError):
-        export.export(dataclasses.replace(copied_run, export_formats=("saved_model", "litert")))
+        export.run(dataclasses.replace(copied_run, export_formats=("saved_model", "litert")))
     assert list((pathlib.Path(copied_run.model_dir) / "export").iterdir()) == []
 
 
@@ -306,7 +306,7 @@ def test_mistakes_cost_one_line_before_the_model_is_loaded(damage, message, copi
     monkeypatch.setattr(train, "load_model", refuse_to_load)
     damage(copied_run)
     with pytest.raises(UserError, match=message) as raised:
-        export.export(copied_run)
+        export.run(copied_run)
     assert "\n" not in str(raised.value)
 
 
@@ -314,7 +314,7 @@ def test_a_missing_package_is_named_before_any_work(copied_run, monkeypatch):
     monkeypatch.setattr(train, "load_model", refuse_to_load)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="onnx needs the package tf2onnx; install it with `pip install -r requirements"):
-        export.export(dataclasses.replace(copied_run, export_formats=("saved_model", "onnx")))
+        export.run(dataclasses.replace(copied_run, export_formats=("saved_model", "onnx")))
     assert not (pathlib.Path(copied_run.model_dir) / "export").exists()
 
 
@@ -348,20 +348,19 @@ JAX = """
 import sys
 import types
 sys.path.insert(0, sys.argv[1])
-from bbn_tf.models import models
-models.build_bbn("resnet8", (32, 32, 3), 10).save(sys.argv[2])
+build_bbn("resnet8", (32, 32, 3), 10).save(sys.argv[2])
 """
 
 
 def test_a_model_trained_on_jax_is_exported_on_tensorflow(copied_run):
     pytest.importorskip("jax")
     run = RunFolder(copied_run.model_dir)
-    before = train.load_model(run).get_weights()
+    before = build.load_model(run).get_weights()
     command = [sys.executable, "-c", JAX, pathlib.Path(__file__).parents[2], run.model_file]
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, "KERAS_BACKEND": "jax"})
-    after = train.load_model(run).get_weights()
+    after = build.load_model(run).get_weights()
     assert any(not np.array_equal(old, new) for old, new in zip(before, after, strict=True))
-    (folder,) = export.export(copied_run)
+    (folder,) = export.run(copied_run)
     output = tf.saved_model.load(folder).signatures["serving_default"](image=tf.constant(IMAGES))
     expected = expected_probabilities(copied_run, IMAGES)
     np.testing.assert_allclose(output["probabilities"], expected, atol=TOLERANCE)
@@ -371,4 +370,4 @@ def test_the_jax_backend_is_refused(copied_run, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     monkeypatch.setattr(train, "load_model", refuse_to_load)
     with pytest.raises(UserError, match="KERAS_BACKEND=jax: --mode=export needs the TensorFlow backend"):
-        export.export(copied_run)
+        export.run(copied_run)

@@ -1,5 +1,4 @@
 import csv
-import dataclasses
 import pathlib
 import shutil
 import subprocess
@@ -11,8 +10,9 @@ import tensorflow as tf
 
 from bbn_tf.config import Config
 from bbn_tf.errors import UserError
-from bbn_tf.modes import export, predict, train
-from bbn_tf.runs.folder import EXPORT_FACTS, RunFolder
+from bbn_tf.modes import build, export, predict
+from bbn_tf.runs.exported import EXPORT_FACTS
+from bbn_tf.runs.folder import RunFolder
 from tests.in_process import parse
 
 RNG = np.random.default_rng(0)
@@ -37,14 +37,14 @@ def folder(tmp_path):
 def make(finished_run, folder, tmp_path):
     def make_config(**settings):
         mine = {"mode": "predict", "images": str(folder), "output": str(tmp_path / "out" / "predictions.csv")}
-        return dataclasses.replace(finished_run(), **{**mine, **settings})
+        return finished_run().replace(**{**mine, **settings})
 
     return make_config
 
 
 @pytest.fixture(scope="session")
 def exported(finished_run):
-    return str(export.export(finished_run())[0])
+    return str(export.run(finished_run())[0])
 
 
 def read(config):
@@ -54,7 +54,7 @@ def read(config):
 
 def test_every_file_gets_its_row_in_order(make, folder, capsys):
     config = make()
-    predict.predict(config)
+    predict.run(config)
     rows = read(config)
     assert [pathlib.Path(row["file"]).relative_to(folder).as_posix() for row in rows] == [
         "a.JPG",
@@ -62,7 +62,7 @@ def test_every_file_gets_its_row_in_order(make, folder, capsys):
         "deep/c.jpeg",
     ]
     run = RunFolder(config.model_dir)
-    serving = export.Serving(train.load_model(run), export.read_facts(run))
+    serving = export.Serving(build.load_model(run), export.read_facts(run))
     for row in rows:
         image = tf.io.decode_image(tf.io.read_file(row["file"]), channels=3)
         probabilities = serving.image(image[None])["probabilities"].numpy()[0]
@@ -79,7 +79,7 @@ def test_every_file_gets_its_row_in_order(make, folder, capsys):
 def test_a_run_and_its_export_answer_alike(make, exported, tmp_path):
     run, saved_model = make(), make(model_dir=exported, output=str(tmp_path / "other.csv"))
     for config in (run, saved_model):
-        predict.predict(config)
+        predict.run(config)
     for ours, theirs in zip(read(run), read(saved_model), strict=True):
         for name in ours:
             if name.startswith("probability"):
@@ -97,7 +97,7 @@ def test_unreadable_files_cost_their_own_row_only(batch, make, exported, folder,
     (folder / "d.jpg").write_bytes(b"")
     config = make(model_dir=exported)
     with pytest.raises(UserError, match="3 of 6 files can't be read, see the column error of") as raised:
-        predict.predict(config)
+        predict.run(config)
     assert "\n" not in str(raised.value)
     rows = {pathlib.Path(row["file"]).name: row for row in read(config)}
     assert list(rows) == ["a.JPG", "aa.png", "b.png", "c.jpg", "d.jpg", "c.jpeg"]
@@ -130,7 +130,7 @@ def test_a_file_that_vanishes_is_a_row_too(tmp_path):
 def test_one_file_of_any_name(make, folder, exported):
     (folder / "b.png").rename(folder / "picture\udcff,\n")  # a name that is no UTF-8
     config = make(model_dir=exported, images=str(folder / "picture\udcff,\n"))
-    predict.predict(config)
+    predict.run(config)
     with open(config.output, newline="", encoding="utf-8", errors="surrogateescape") as file:
         (row,) = csv.DictReader(file)
     assert row["file"] == config.images
@@ -162,7 +162,7 @@ def test_mistakes_cost_one_line_before_the_model_is_loaded(settings, message, ma
     (tmp_path / "file").write_text("mine")
     settings = {name: value.format(tmp=tmp_path) for name, value in settings.items()}
     with pytest.raises(UserError) as raised:
-        predict.predict(make(**settings))
+        predict.run(make(**settings))
     assert message.format(tmp=tmp_path) in str(raised.value) and "\n" not in str(raised.value)
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -170,7 +170,7 @@ def test_mistakes_cost_one_line_before_the_model_is_loaded(settings, message, ma
 def test_overwrite_replaces_an_output(make, exported, tmp_path):
     (tmp_path / "file").write_text("old")
     config = make(model_dir=exported, output=str(tmp_path / "file"), overwrite=True)
-    predict.predict(config)
+    predict.run(config)
     assert len(read(config)) == 3
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
@@ -190,7 +190,7 @@ def test_a_damaged_export_costs_one_line(damage, make, exported, tmp_path):
     with pytest.raises(
         UserError, match=r"--model_dir=.*1: (damaged|its .*run.json) can't be (loaded|read)|damaged, can't"
     ):
-        predict.predict(make(model_dir=str(tmp_path / "1")))
+        predict.run(make(model_dir=str(tmp_path / "1")))
 
 
 def test_settings_come_from_the_run_or_the_export(finished_run, exported):

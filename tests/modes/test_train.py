@@ -16,8 +16,9 @@ import pytest
 import tensorflow as tf
 
 from bbn_tf.errors import UserError
-from bbn_tf.models import models
-from bbn_tf.modes import train
+from bbn_tf.models.bbn import build_bbn
+from bbn_tf.models.plain import build_plain
+from bbn_tf.modes import build, train
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.training import callbacks, metrics
 from bbn_tf.training.evaluation import Evaluator
@@ -82,10 +83,10 @@ def test_history_shows_the_schedules_and_both_parts_of_eq_3(trained):
 def test_errors_are_those_of_the_saved_model_at_each_alpha(trained):
     """From the training view of the model: both images the same, alpha set by hand, in NumPy."""
     config, figures = trained
-    model = train.load_model(RunFolder(config.model_dir))
-    data = train.load_dataset(config)
-    images = ((data.eval_images / 255 - np.array(data.mean)) / np.array(data.std)).astype("float32")
-    features = keras.Model(model.inputs[0], models.branch_features(model, model.inputs[0])).predict(images, verbose=0)
+    model = build.load_model(RunFolder(config.model_dir))
+    data = build.dataset(config)
+    images = ((data.eval_items / 255 - np.array(data.mean)) / np.array(data.std)).astype("float32")
+    features = keras.Model(model.inputs[0], model.branch_features(model.inputs[0])).predict(images, verbose=0)
     classifier = model.get_layer("classifier")
     kernels = [keras.ops.convert_to_numpy(w) for w in (classifier.conventional_kernel, classifier.rebalancing_kernel)]
     for name, alpha in {"top1_error": 0.5, "conventional_error": 1, "rebalancing_error": 0}.items():
@@ -140,10 +141,10 @@ def test_two_and_four_replicas_equal_one_device(make_config, tmp_path, monkeypat
     """
 
     def build_model(config, dataset):
-        return models.build_bbn("resnet8", dataset.input_shape, 10, dtype="float64", synchronized=True)
+        return build_bbn("resnet8", dataset.input_shape, 10, dtype="float64", synchronized=True)
 
-    monkeypatch.setattr(train, "build_model", build_model)
-    monkeypatch.setattr(train, "build_tensorboard", lambda config, run, evaluator: [])
+    monkeypatch.setattr(build, "model", build_model)
+    monkeypatch.setattr(build, "summaries", lambda config, run, evaluator: [])
     monkeypatch.setattr(Evaluator, "__call__", lambda self: {"top1_error": 0.0})  # takes as long as the training
     results = []
     for devices in (1, 2, 4):
@@ -154,7 +155,7 @@ def test_two_and_four_replicas_equal_one_device(make_config, tmp_path, monkeypat
         train.train_and_evaluate(config)
         rows = [[float(row[name]) for name in ("loss", "conventional_loss", "rebalancing_loss")]
                 for row in history(config)]  # fmt: skip
-        model = train.load_model(RunFolder(config.model_dir))
+        model = build.load_model(RunFolder(config.model_dir))
         results.append((rows, [keras.ops.convert_to_numpy(w) for w in model.weights]))
     for losses, several in results[1:]:
         np.testing.assert_allclose(losses, results[0][0], rtol=1e-5)  # fit()'s losses are float32
@@ -166,12 +167,12 @@ def test_two_and_four_replicas_equal_one_device(make_config, tmp_path, monkeypat
 def test_replicas_share_every_batch_and_see_each_image_once_an_epoch(devices, make_config):
     """Of the uniform stream, as `fit` distributes it; here an image is its number in the data set."""
     config = make_config(num_devices=devices, global_batch_size=60, augment="none")
-    dataset = train.load_dataset(config)
+    dataset = build.dataset(config)
     numbers = np.arange(305)  # for the 305 images of the digits; the last 5 of an epoch's order fill no batch
     numbered = np.stack([numbers % 256, numbers // 256, 0 * numbers], axis=-1).astype("uint8")[:, None, None]
-    numbered = dataclasses.replace(dataset, train_images=numbered, mean=(0, 0, 0), std=(1 / 255, 1 / 255, 1 / 255))
-    strategy = train.distribution(config)
-    batches = iter(strategy.experimental_distribute_dataset(train.training_batches(config, numbered, 0)))
+    numbered = dataclasses.replace(dataset, train_items=numbered, mean=(0, 0, 0), std=(1 / 255, 1 / 255, 1 / 255))
+    strategy = build.strategy(config)
+    batches = iter(strategy.experimental_distribute_dataset(build.batches(config, numbered, 0)))
     for _ in range(config.epochs):
         epoch = []
         for _ in range(5):
@@ -200,9 +201,9 @@ def test_batch_that_replicas_cannot_share(make_config):
 @pytest.mark.parametrize(("settings", "waits"), [({}, False), ({"adaptor": "beta"}, True)])
 def test_what_looks_at_steps_makes_jax_wait_only_where_it_draws_every_step(make_config, settings, waits):
     config = make_config(model="bbn", **settings)
-    dataset = train.load_dataset(config)
-    evaluator = Evaluator(train.build_model(config, dataset), dataset)
-    made = train.build_callbacks(config, RunFolder(config.model_dir), dataset, evaluator)
+    dataset = build.dataset(config)
+    evaluator = Evaluator(build.model(config, dataset), dataset)
+    made = build.training_callbacks(config, RunFolder(config.model_dir), dataset, evaluator)
     looks = [c for c in made if type(c).on_train_batch_end is not keras.callbacks.Callback.on_train_batch_end]
     assert len(looks) == 4  # alpha, learning rate, the loss, TensorBoard
     assert waits == any(not getattr(callback, "async_safe", False) for callback in looks)
@@ -227,8 +228,8 @@ def test_diverged_training_names_epoch_and_step(make_config):
 
 def test_evaluator_counts_by_class(make_config):
     """A model that always says 3."""
-    data = train.load_dataset(make_config())
-    model = models.build_plain("resnet8", data.input_shape, 10)
+    data = build.dataset(make_config())
+    model = build_plain("resnet8", data.input_shape, 10)
     model.get_layer("classifier").set_weights([np.zeros((64, 10)), np.eye(10)[3]])
     figures = Evaluator(model, data)()
     assert figures["per_class_error"] == [100.0] * 3 + [0.0] + [100.0] * 6

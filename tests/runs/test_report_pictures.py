@@ -5,7 +5,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from bbn_tf.runs import pictures, plan, report_pictures
+from bbn_tf.runs import pictures, report_pictures
+from bbn_tf.runs.picture_kinds import KINDS
 
 BINS = {"images": [0, 4, 6], "confidence": [None, 50.0, 90.0], "accuracy": [None, 25.0, 100.0]}
 
@@ -23,7 +24,7 @@ ROWS = {"CE": [metrics(30.0), metrics(34.0)], "BBN": [metrics(20.0)]}
 
 def axes_of(kind, rows=ROWS, **options):
     figure = Figure()
-    report_pictures.KINDS[kind](figure, rows, **options)
+    KINDS[kind](figure, rows, **options)
     return figure.axes[0]
 
 
@@ -31,14 +32,10 @@ def line(axes, label):
     return next(one for one in axes.lines if one.get_label().startswith(label))
 
 
-def test_plans_know_every_kind():
-    assert list(plan.PICTURES) == list(report_pictures.KINDS)
-
-
 OPTIONS = {"errors": {"paper": {"CE": 29.0, "BBN": None}}, "grid": {"across": ["CE", "RW"], "down": ["CE", "RS"]}}
 
 
-@pytest.mark.parametrize("kind", report_pictures.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_drawn(kind, tmp_path):
     rows = {"CE + CE": ROWS["CE"], "RW + RS": ROWS["BBN"]} if kind == "grid" else ROWS
     report_pictures.save(kind, rows, tmp_path / "x.png", title="A title", **OPTIONS.get(kind, {}))

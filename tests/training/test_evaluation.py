@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 
 from bbn_tf.errors import UserError
-from bbn_tf.models import models
-from bbn_tf.modes import train
+from bbn_tf.models.bbn import build_bbn
+from bbn_tf.models.plain import build_plain
+from bbn_tf.modes import build
 from bbn_tf.training import evaluation as evaluate
 from bbn_tf.training import metrics
 
@@ -14,11 +15,11 @@ def bbn_and_digits():
     from bbn_tf.config import Config
 
     keras.utils.set_random_seed(0)
-    model = models.build_bbn("resnet8", (32, 32, 3), 10)
-    data = train.load_dataset(Config())
+    model = build_bbn("resnet8", (32, 32, 3), 10)
+    data = build.dataset(Config())
     # Each class's mean feature as its weights: errors that are neither chance nor the same at every alpha.
-    images = np.float32((data.train_images / 255 - data.mean[0]) / data.std[0])
-    features = keras.Model(model.inputs[0], models.branch_features(model, model.inputs[0])).predict(images, verbose=0)
+    images = np.float32((data.train_items / 255 - data.mean[0]) / data.std[0])
+    features = keras.Model(model.inputs[0], model.branch_features(model.inputs[0])).predict(images, verbose=0)
     classifier = model.get_layer("classifier")
     for kernel, part in zip((classifier.conventional_kernel, classifier.rebalancing_kernel), features, strict=True):
         centred = part - part.mean(axis=0)
@@ -31,9 +32,9 @@ def test_figures_from_the_logits_of_the_classifier(bbn_and_digits):
     """Error at every alpha and confidence, from features and Eq. 1 in NumPy float64."""
     model, data = bbn_and_digits
     figures = evaluate.Evaluator(model, data)()
-    images = ((data.eval_images / 255 - np.array(data.mean)) / np.array(data.std)).astype("float32")
-    features = keras.Model(model.inputs[0], models.branch_features(model, model.inputs[0])).predict(images, verbose=0)
-    kernels, bias = models.classifier_kernels(model), np.asarray(model.get_layer("classifier").bias)
+    images = ((data.eval_items / 255 - np.array(data.mean)) / np.array(data.std)).astype("float32")
+    features = keras.Model(model.inputs[0], model.branch_features(model.inputs[0])).predict(images, verbose=0)
+    kernels, bias = model.classifier_kernels(), np.asarray(model.get_layer("classifier").bias)
     assert list(figures["error_by_alpha"]) == [f"{i / 10:.1f}" for i in range(11)]
     for text, error in figures["error_by_alpha"].items():
         alpha = float(text)
@@ -52,25 +53,25 @@ def test_figures_from_the_logits_of_the_classifier(bbn_and_digits):
 
 
 def test_classifier_norms_by_hand():
-    bbn = models.build_bbn("resnet8", (32, 32, 3), 3)
+    bbn = build_bbn("resnet8", (32, 32, 3), 3)
     layer = bbn.get_layer("classifier")
     layer.conventional_kernel.assign(np.ones((64, 3)) * [3, 6, 9])
     layer.rebalancing_kernel.assign(np.ones((64, 3)) * [4, 8, 0])
     norms = evaluate.classifier_norms(bbn)  # sqrt(64) = 8
     assert norms == {"conventional": [24, 48, 72], "rebalancing": [32, 64, 0], "combined": [40, 80, 72]}
-    plain = models.build_plain("resnet8", (32, 32, 3), 3)
+    plain = build_plain("resnet8", (32, 32, 3), 3)
     plain.get_layer("classifier").kernel.assign(np.ones((64, 3)) * [1, 2, 3])
     assert evaluate.classifier_norms(plain) == {"plain": [8, 16, 24]}
 
 
 def test_answers_that_are_no_numbers_are_refused(bbn_and_digits):
     """Weights that the last step of an epoch has ruined: the loss was still finite."""
-    model = models.build_plain("resnet8", (32, 32, 3), 10)
+    model = build_plain("resnet8", (32, 32, 3), 10)
     model.get_layer("classifier").bias.assign([np.nan] * 10)
     with pytest.raises(UserError, match="no numbers: training diverged"):
         evaluate.Evaluator(model, bbn_and_digits[1])()
 
 
 def test_norms_of_cosines_are_their_scale():
-    model = models.build_plain("resnet8", (32, 32, 3), 3, cosine_scale=30.0)
+    model = build_plain("resnet8", (32, 32, 3), 3, cosine_scale=30.0)
     assert evaluate.classifier_norms(model)["plain"] == pytest.approx([30, 30, 30])

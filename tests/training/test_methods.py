@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from bbn_tf.data import input_pipeline
-from bbn_tf.models import models
-from bbn_tf.modes import train
+from bbn_tf.models.bbn import BBN
+from bbn_tf.models.plain import Plain, build_plain
+from bbn_tf.modes import build
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.training import callbacks
+from bbn_tf.training.cross_entropy import AdjustedCrossEntropy
 from tests.in_process import run
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -83,15 +85,15 @@ def test_trains_and_evaluates_alike(method, backend, trained):
     figures, losses = run_folder.read_metrics(), [float(row["loss"]) for row in run_folder.read_history()]
     epochs = 0 if method in ("tau_norm", "logit_adjusted_post_hoc") else 2
     assert len(losses) == figures["epoch"] == epochs and np.all(np.isfinite(losses))
-    saved = train.load_model(run_folder)  # on TensorFlow, whichever backend trained it
-    assert isinstance(saved, models.BBN if method == "bbn" else models.Plain)
+    saved = build.load_model(run_folder)  # on TensorFlow, whichever backend trained it
+    assert isinstance(saved, BBN if method == "bbn" else Plain)
     assert 0 <= figures["top1_error"] <= 100
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_every_step_sees_what_callbacks_set(backend, trained):
     """Weights that change between epochs, shares that change every step: as the last step left them."""
-    weighted, mixed = (train.load_model(RunFolder(trained(backend) / m))
+    weighted, mixed = (build.load_model(RunFolder(trained(backend) / m))
                        for m in ("ldam_drw", "manifold_mixup_two_samplers"))  # fmt: skip
     assert np.ptp(keras.ops.convert_to_numpy(weighted.class_weights)) > 0.1
     assert [float(layer.share) for layer in mixed.mixup_layers] == pytest.approx(drawn(2.0, True, epoch=1, step=2))
@@ -121,7 +123,7 @@ def drawn(concentration, anywhere, epoch, step):
 @pytest.mark.parametrize("anywhere", [False, True])
 def test_mixup_draws(anywhere):
     """Places and shares follow their laws, and depend on (seed, epoch, step) alone."""
-    model = models.build_plain("resnet8", (32, 32, 3), 3, mixup=True)
+    model = build_plain("resnet8", (32, 32, 3), 3, mixup=True)
     assert [layer.name for layer in model.mixup_layers] == ["mixup_0", "mixup_1", "mixup_2"]
     callback = callbacks.DrawMixup(2.0, anywhere, seed=0)
     callback.set_model(model)
@@ -141,8 +143,8 @@ def test_mixup_draws(anywhere):
 
 def test_mixed_loss_by_hand():
     """Eq. of arXiv:1710.09412: share * E(p, y) + (1 - share) * E(p, partner's y), weighted by class."""
-    model = models.build_plain("resnet8", (32, 32, 3), 3, mixup=True)
-    model.compile(loss=train.AdjustedCrossEntropy())
+    model = build_plain("resnet8", (32, 32, 3), 3, mixup=True)
+    model.compile(loss=AdjustedCrossEntropy())
     logits = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
     labels, weights = np.array([0, 1, 2, 2]), np.array([1.0, 2.0, 4.0])
     model.class_weights.assign(weights)
@@ -158,7 +160,7 @@ def test_mixed_loss_by_hand():
 
 def test_manifold_mixup_mixes_where_it_says():
     """With one place's share at 0 every image takes its partner's place there: outputs are exchanged."""
-    model = models.build_plain("resnet14", (32, 32, 3), 3, mixup=True)
+    model = build_plain("resnet14", (32, 32, 3), 3, mixup=True)
     images = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
     plain = np.asarray(model(images, training=True))
     assert np.ptp(plain) > 1e-3
@@ -172,7 +174,7 @@ def test_manifold_mixup_mixes_where_it_says():
 
 
 def test_two_samplers_stand_side_by_side():
-    data = train.load_dataset(train_config())
+    data = build.dataset(train_config())
     paired = input_pipeline.training_batches(
         data, 50, sampler="reversed", paired=True, augment="none", seed=1, initial_epoch=0, epochs=1
     )
@@ -183,7 +185,7 @@ def test_two_samplers_stand_side_by_side():
 
 
 def test_deferred_weights_begin_at_their_epoch():
-    model = models.build_plain("resnet8", (32, 32, 3), 3)
+    model = build_plain("resnet8", (32, 32, 3), 3)
     callback = callbacks.DeferClassWeights([0.5, 1.0, 1.5], first_epoch=4)
     callback.set_model(model)
     seen = []
@@ -195,8 +197,8 @@ def test_deferred_weights_begin_at_their_epoch():
 
 def test_class_weights_weight_the_loss():
     """Read anew at every step of a compiled training, and by the label's class."""
-    model = models.build_plain("resnet8", (32, 32, 3), 3)
-    model.compile(keras.optimizers.SGD(0.0), train.AdjustedCrossEntropy())
+    model = build_plain("resnet8", (32, 32, 3), 3)
+    model.compile(keras.optimizers.SGD(0.0), AdjustedCrossEntropy())
     images = np.random.default_rng(0).normal(size=(6, 32, 32, 3)).astype("float32")
     labels = np.array([0, 1, 2, 0, 1, 2])
     by_weight = []
@@ -213,7 +215,7 @@ def test_class_weights_weight_the_loss():
 @pytest.mark.parametrize("initial_epoch", [0, 1, 2, 3])
 def test_deferred_sampler_begins_at_its_epoch(initial_epoch):
     """Also in a run that goes on before, at or behind it: uniform is a permutation, balanced is not."""
-    data = train.load_dataset(train_config())
+    data = build.dataset(train_config())
     steps = len(data.train_labels) // 50
     batches = list(
         input_pipeline.training_batches(

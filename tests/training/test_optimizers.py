@@ -2,7 +2,9 @@ import keras
 import numpy as np
 import pytest
 
-from bbn_tf.training.optimizers import SGD
+from bbn_tf.config import Config
+from bbn_tf.modes import build
+from bbn_tf.training.sgd import SGD
 
 
 @pytest.mark.parametrize(("momentum", "nesterov"), [(0.9, True), (0.9, False), (0.0, False)])
@@ -28,3 +30,23 @@ def test_config_survives_saving():
     again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert isinstance(again, SGD)
     assert again.get_config() == optimizer.get_config()
+
+
+def test_adamw_by_hand():
+    """Decoupled decay of the kernel, none of bias and BatchNorm; Keras's epsilon and betas."""
+    optimizer = build.optimizer(Config(optimizer="adamw", learning_rate=0.01, weight_decay=0.1))
+    names = ("kernel", "bias", "gamma", "beta")
+    variables = [keras.Variable([1.0, -2.0], name=name) for name in names]
+    optimizer.build(variables)
+    optimizer.apply([keras.ops.convert_to_tensor([0.5, 0.5])] * 4)
+    step = 0.01 * 0.5 / (0.5 + 1e-7)  # m / sqrt(v) is the gradient's sign in the first step
+    for name, variable in zip(names, variables, strict=True):
+        decay = 0.01 * 0.1 * np.array([1, -2]) if name == "kernel" else 0
+        expected = np.array([1, -2]) - decay - step
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(variable), expected, rtol=1e-5)
+
+
+def test_each_optimizer_has_defaults_of_its_own():
+    sgd, adamw = Config(), Config(optimizer="adamw")
+    assert (sgd.learning_rate, sgd.weight_decay, sgd.momentum, sgd.nesterov) == (0.1, 2e-4, 0.9, True)
+    assert (adamw.learning_rate, adamw.weight_decay, adamw.momentum, adamw.nesterov) == (1e-3, 0.05, None, None)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from bbn_tf.files import check_whole
-from bbn_tf.modes.train import load_model
+from bbn_tf.modes.build import load_model
 from bbn_tf.runs.folder import RunFolder
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -5,70 +5,76 @@ import numpy as np
 import pytest
 
 from bbn_tf.errors import UserError
-from bbn_tf.models import models
-from bbn_tf.modes import train
+from bbn_tf.models.bbn import FEATURE_CONVENTIONS, build_bbn
+from bbn_tf.models.plain import build_plain
+from bbn_tf.modes import build, train
 from bbn_tf.runs.folder import RunFolder
-from bbn_tf.training import second_stage as probe
+from bbn_tf.training.classifiers import tau_normalised
+from bbn_tf.training.second_stage import SecondStage
 from tests.in_process import run
 
 IMAGES = np.random.default_rng(0).normal(size=(6, 32, 32, 3)).astype("float32")
 
 
-def build(kind, num_classes=10):
+def make(kind, num_classes=10):
     keras.utils.set_random_seed(1)
-    if kind in models.FEATURE_CONVENTIONS:
-        return models.build_bbn("resnet8", (32, 32, 3), num_classes, feature_convention=kind)
+    if kind in FEATURE_CONVENTIONS:
+        return build_bbn("resnet8", (32, 32, 3), num_classes, feature_convention=kind)
     options = {"ldam": {"cosine_scale": 20.0}, "mixup": {"mixup": True}, "plain": {}}[kind]
-    return models.build_plain("resnet8", (32, 32, 3), num_classes, **options)
+    return build_plain("resnet8", (32, 32, 3), num_classes, **options)
 
 
 @pytest.mark.parametrize("kind", ["published_code", "paper", "ldam", "mixup", "plain"])
 def test_linear_view_is_the_model(kind):
-    model = build(kind)
-    representation, kernel, bias = probe.linear_view(model)
-    expected = np.asarray(models.inference_model(model)(IMAGES))
+    model = make(kind)
+    image, features, kernel, bias = model.linear_view()
+    representation = keras.Model(image, features)
+    expected = np.asarray(model.inference()(IMAGES))
     np.testing.assert_allclose(representation(IMAGES) @ kernel + bias, expected, rtol=1e-3, atol=1e-4)
-    assert not representation.trainable_weights
-    assert kernel.shape == (128 if kind in models.FEATURE_CONVENTIONS else 64, 10)
+    assert kernel.shape == (128 if kind in FEATURE_CONVENTIONS else 64, 10)
 
 
 @pytest.mark.parametrize(("branch", "alpha"), [("conventional", 1.0), ("rebalancing", 0.0)])
 def test_linear_view_of_one_branch(branch, alpha):
-    model = build("published_code")
-    representation, kernel, bias = probe.linear_view(model, branch)
-    expected = np.asarray(models.inference_model(model, {"it": alpha})(IMAGES)["it"])
+    model = make("published_code")
+    image, features, kernel, bias = model.linear_view(branch)
+    representation = keras.Model(image, features)
+    expected = np.asarray(model.inference({"it": alpha})(IMAGES)["it"])
     np.testing.assert_allclose(representation(IMAGES) @ kernel + bias, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_tau_normalised_by_hand():
-    kernel, bias = probe.tau_normalised(np.array([[3.0, 0.0], [4.0, 2.0]]), 1.0)
+    kernel, bias = tau_normalised(np.array([[3.0, 0.0], [4.0, 2.0]]), np.ones(2), None, 1.0)
     np.testing.assert_allclose(kernel, [[0.6, 0], [0.8, 1]])
     assert not bias.any()
-    np.testing.assert_allclose(probe.tau_normalised(np.array([[3.0], [4.0]]), 0.5)[0], [[3 / 5**0.5], [4 / 5**0.5]])
-    np.testing.assert_allclose(probe.tau_normalised(np.array([[3.0], [4.0]]), 0.0)[0], [[3], [4]])
+    np.testing.assert_allclose(
+        tau_normalised(np.array([[3.0], [4.0]]), np.ones(1), None, 0.5)[0], [[3 / 5**0.5], [4 / 5**0.5]]
+    )
+    np.testing.assert_allclose(tau_normalised(np.array([[3.0], [4.0]]), np.ones(1), None, 0.0)[0], [[3], [4]])
 
 
 @pytest.fixture(scope="module")
 def digits():
     from bbn_tf.config import Config
 
-    return train.load_dataset(Config())
+    return build.dataset(Config())
 
 
 @pytest.mark.parametrize("kind", ["published_code", "ldam"])
 def test_post_hoc_logit_adjustment_of_the_whole_model(kind, digits):
     """logits - tau log(N_i / N), Eq. 9 of arXiv:2007.07314, at every image."""
-    model = build(kind)
-    stage = probe.SecondStage(model, digits, "logit_adjusted", logit_adjustment=1.5)
-    expected = np.asarray(models.inference_model(model)(IMAGES)) - 1.5 * np.log(digits.class_counts / 305)
+    model = make(kind)
+    stage = SecondStage(model, digits, "logit_adjusted", logit_adjustment=1.5)
+    expected = np.asarray(model.inference()(IMAGES)) - 1.5 * np.log(digits.class_counts / 305)
     np.testing.assert_allclose(stage.whole(stage.head())(IMAGES), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_scales_become_weights(digits):
     """LWS: the head's logits are the scaled ones of the run, and the model that is saved has them without scales."""
-    model = build("plain")
-    stage = probe.SecondStage(model, digits, "lws")
+    model = make("plain")
+    stage = SecondStage(model, digits, "lws")
     head = stage.head()
+    assert not stage.representation.trainable_weights
     before = np.asarray(model(IMAGES))
     features = np.asarray(stage.representation(IMAGES))
     np.testing.assert_allclose(head(features), before, rtol=1e-4, atol=1e-5)
@@ -79,13 +85,13 @@ def test_scales_become_weights(digits):
 
 
 def test_features_are_those_of_images_that_are_not_augmented(digits):
-    model = build("plain")
-    stage = probe.SecondStage(model, digits, "retrain")
+    model = make("plain")
+    stage = SecondStage(model, digits, "retrain")
     features = stage.features()
     batch = np.asarray(features.reader("train")(np.array([5, 300])))
-    images = np.float32((digits.train_images[[5, 300]] / 255 - digits.mean[0]) / digits.std[0])
+    images = np.float32((digits.train_items[[5, 300]] / 255 - digits.mean[0]) / digits.std[0])
     np.testing.assert_allclose(batch, np.asarray(stage.representation(images)), rtol=1e-3, atol=1e-4)
-    assert features.eval_images.shape == (600, 64) and features.class_counts.tolist() == digits.class_counts.tolist()
+    assert features.eval_items.shape == (600, 64) and features.class_counts.tolist() == digits.class_counts.tolist()
 
 
 def test_a_retrained_classifier_learns_and_the_representation_stays(make_config, tmp_path):
@@ -97,14 +103,14 @@ def test_a_retrained_classifier_learns_and_the_representation_stays(make_config,
                  f"--model_dir={tmp_path}")  # fmt: skip
     assert status == (0, "")
     second = RunFolder(tmp_path)
-    before, after = train.load_model(RunFolder(first.model_dir)), train.load_model(second)
+    before, after = build.load_model(RunFolder(first.model_dir)), build.load_model(second)
     figures = second.read_metrics()
     assert figures["top1_error"] < 60  # chance is 90
     assert figures["epoch"] == 20 and list(figures["classifier_norms"]) == ["plain"]
     kernel = keras.ops.convert_to_numpy(after.get_layer("classifier").kernel)
     np.testing.assert_allclose(figures["classifier_norms"]["plain"], np.linalg.norm(kernel, axis=0), rtol=1e-5)
     features = keras.Model(after.inputs[0], after.get_layer("classifier").input)(IMAGES)
-    np.testing.assert_allclose(features, models.branch_features(before, IMAGES)[1], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(features, before.branch_features(IMAGES)[1], rtol=1e-4, atol=1e-5)
     assert run("--mode=evaluate", "--num_devices=1", f"--model_dir={tmp_path}") == (0, "")
     # A second stage is a run like any other: another may begin with it.
     again = tmp_path / "again"
@@ -114,8 +120,8 @@ def test_a_retrained_classifier_learns_and_the_representation_stays(make_config,
 
 def test_what_does_not_fit_is_refused(digits):
     with pytest.raises(UserError, match="--classifier=lws: keeps the 7 classes of --from_run, --dataset has 10"):
-        probe.SecondStage(build("plain", 7), digits, "lws")
-    probe.SecondStage(build("plain", 7), digits, "retrain")
-    other = models.build_plain("resnet8", (16, 16, 3), 10)
+        SecondStage(make("plain", 7), digits, "lws")
+    SecondStage(make("plain", 7), digits, "retrain")
+    other = build_plain("resnet8", (16, 16, 3), 10)
     with pytest.raises(UserError, match=r"--from_run: its images are \(16, 16, 3\), those of --dataset \(32, 32, 3\)"):
-        probe.SecondStage(other, digits, "retrain")
+        SecondStage(other, digits, "retrain")

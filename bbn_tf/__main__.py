@@ -1,0 +1,76 @@
+"""The program: flags, and the mode that they name."""
+
+import os
+import signal
+import sys
+
+from absl import app, logging
+from absl import flags as absl_flags
+
+from bbn_tf import flags
+from bbn_tf.config import SETTINGS
+from bbn_tf.errors import UserError
+from bbn_tf.modes.modes import MODES
+
+given_arguments = []  # the command line, before flag files are read
+
+
+def main(argv):
+    """Runs the mode that the command line names; a mistake, a stop and a closed pipe end with a line and a status."""
+    try:
+        if argv[1:]:
+            raise UserError(f"{argv[1]}: not a flag; flags begin with --, in flag files too")
+        run(flags.from_flags(absl_flags.FLAGS, given_arguments))
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt as stop:
+        print("\nstopped" + how_to_resume(absl_flags.FLAGS))
+        sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
+    except BrokenPipeError:  # who read our output is gone, as `head` is after its lines
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def run(config):
+    """Does what `config` (`bbn_tf.config.Config`) says."""
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend not in ("tensorflow", "jax"):
+        raise UserError(f"KERAS_BACKEND={backend}: must be tensorflow or jax")
+    logging.set_verbosity(logging.WARNING)  # TensorFlow's and TFDS's notes of what they do go through absl
+    config.row("mode")(config)
+
+
+def how_to_resume(values):
+    if not MODES[values.mode].resumes:
+        return ", nothing was written"
+    without = " without --overwrite" if values.overwrite else ""
+    return f"; finished epochs are saved, the same command{without} resumes after them"
+
+
+def parse_flags(argv):
+    """What of the command line is not a flag; a mistake in the others ends the program with a line."""
+    try:
+        given_arguments[:] = argv[1:]
+        return absl_flags.FLAGS(argv)
+    except absl_flags.Error as error:
+        sys.exit("error: " + " ".join(str(error).split()))
+    except UnicodeDecodeError as error:
+        sys.exit(f"error: --flagfile: holds bytes that are no UTF-8 text ({error})")
+
+
+def interrupt(signum, frame):
+    raise KeyboardInterrupt(signum)
+
+
+def program():
+    """What main.py and `python -m bbn_tf` call."""
+    flags.define()
+    for name in SETTINGS:  # what --help shows
+        absl_flags.FLAGS.register_key_flag_for_module(sys.argv[0], absl_flags.FLAGS[name])
+    for stop in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stop, interrupt)
+    app.run(main, flags_parser=parse_flags)
+
+
+if __name__ == "__main__":
+    program()

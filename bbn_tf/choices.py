@@ -1,0 +1,188 @@
+"""Tables of what a user picks by name; a row owns the settings that only it has.
+
+Flags, their help, the checks, and what has no meaning together are derived from the rows: see `bbn_tf.config`.
+
+    >>> focal_gamma = Setting("focal_gamma", 2.0, "The exponent.", rule=at_least(0))
+    >>> LOSSES = Table("loss", ce=Choice("module:function"), focal=Choice("module:other", focal_gamma))
+"""
+
+import dataclasses
+import difflib
+import functools
+import importlib
+import math
+
+# What a setting is about; a second stage inherits DATA and takes CLASSIFIER anew.
+START = "start"  # this start of the program: it may differ when a run is resumed
+DATA = "data"
+REPRESENTATION = "representation"
+CLASSIFIER = "classifier"
+SECOND_STAGE = "second stage"
+MOST_LISTED = 20  # choices that a message names all
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One setting of a run: a flag.
+
+    Attributes:
+        name: of the flag.
+        default: its value where the setting has a meaning and is not given; None for none.
+        help: at most two lines.
+        kind: type of the value, `tuple[int, ...]` for one; by default that of `default`.
+        rule: (value, dict name -> value of all settings) -> what the value must be, None if it is that.
+        table: `Table` of the choices, if it is a choice; its rows' own settings come with it.
+        names: tuple of the choices of a setting whose choices have no table.
+        part: which part of a run it is about, one of the constants above; None for its owner's.
+    """
+
+    name: str
+    default: object
+    help: str
+    kind: type | None = None
+    rule: object = None
+    table: "Table | None" = None
+    names: tuple[str, ...] = ()
+    part: str | None = None
+
+    def with_default(self, default):
+        """The same setting for a row that has another default."""
+        return dataclasses.replace(self, default=default, kind=self.type)
+
+    @property
+    def type(self):
+        return self.kind or (str if self.table is not None or self.names else type(self.default))
+
+    @property
+    def choices(self):
+        """Tuple of names; empty if any value of the type will do."""
+        return tuple(self.table) if self.table is not None else self.names
+
+    def violation(self, values):
+        """What the value in `values` must be, as text; None if it is that.
+
+        A text that begins with "--" is a whole message.
+        """
+        value = values[self.name]
+        if value is None or not self.choices:
+            known = True
+        elif isinstance(value, tuple):
+            known = value and set(value) <= set(self.choices)
+        else:
+            known = value in self.choices
+        if not known:
+            several = isinstance(value, tuple)
+            if len(self.choices) > MOST_LISTED and not several:
+                return f"unknown{similar(value, self.choices)}; --help lists all"
+            names = ", ".join(self.choices)
+            return f"must be of {names}, separated by commas" if several else f"must be one of {names}"
+        if isinstance(value, float) and not math.isfinite(value):
+            return "must be a finite number"
+        return self.rule(value, values) if self.rule else None
+
+
+class Choice:
+    """A row of a table: what is done, and the settings that only this choice has.
+
+    Args:
+        function: what it does; as text, "package.module:name", it is imported when it is first used, so that a table
+            costs no import of TensorFlow.
+        *settings: `Setting`s, with this row's default.
+        arguments: dict of keyword arguments that every call of the function gets.
+        fixes: dict name -> the one value that another setting can have with this choice.
+        **traits: what else others must know of the choice; those that are not named are None.
+    """
+
+    def __init__(self, function=None, *settings, arguments=None, fixes=None, **traits):
+        self._function, self.settings, self._arguments = function, settings, arguments or {}
+        self.fixes, self.traits = fixes or {}, traits
+
+    @functools.cached_property
+    def function(self):
+        return imported(self._function)
+
+    def __call__(self, *args, **kwargs):
+        return self.function(*args, **self._arguments, **kwargs)
+
+    def own(self, values):
+        """dict name -> value: of `values`, a dict, what belongs to this choice."""
+        return {setting.name: values[setting.name] for setting in self.settings}
+
+    def __getattr__(self, trait):
+        if trait.startswith("_"):
+            raise AttributeError(trait)
+        return self.traits.get(trait)
+
+
+class Table(dict):
+    """dict name -> `Choice`, in the order in which help names them.
+
+    Args:
+        flag: name of the setting that picks a row.
+        rows: dict of the rows.
+        **more: further rows.
+    """
+
+    def __init__(self, flag, rows=(), **more):
+        super().__init__(rows, **more)
+        self.flag = flag
+
+    def having(self, trait):
+        """list of the names of rows with a trait."""
+        return [name for name, row in self.items() if getattr(row, trait)]
+
+
+def similar(name, names):
+    """The names most similar to `name` as the end of a message, empty if none is."""
+    close = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
+    return f" (similar: {', '.join(close)})" if close else ""
+
+
+def listed(names, separator=", "):
+    """Names as text, of many the first few and how many there are."""
+    names = list(names)
+    if len(names) <= MOST_LISTED:
+        return separator.join(names)
+    return f"{separator.join(names[:2])} and {len(names) - 2} more"
+
+
+def as_text(value):
+    """A value as it stands in flags.txt."""
+    if isinstance(value, tuple):
+        return ",".join(str(part) for part in value)
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+
+
+def imported(function):
+    """The function itself, or the one that a text "package.module:name" names."""
+    if not isinstance(function, str):
+        return function
+    module, _, name = function.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def at_least(low, below=math.inf):
+    """Rule for a number, or None."""
+    text = f"must be at least {low:g}" + (f" and below {below:g}" if below < math.inf else "")
+    return lambda value, values: None if value is None or low <= value < below else text
+
+
+def above(low, below=math.inf):
+    """Rule for a number, or None."""
+    text = f"must be above {low:g}" + (f" and below {below:g}" if below < math.inf else "")
+    return lambda value, values: None if value is None or low < value < below else text
+
+
+def within(low, high):
+    """Rule for a number, or None."""
+    return lambda value, values: None if value is None or low <= value <= high else f"must be from {low} to {high}"
+
+
+def is_seed(value, values):
+    """Rule for a seed, or None."""
+    return None if value is None or 0 <= value < 2**32 else "must be at least 0 and below 2^32"
+
+
+def not_empty(value, values):
+    """Rule for a text, or None."""
+    return "must not be empty" if value == "" else None

@@ -1,0 +1,119 @@
+"""The modes by name, each with the settings that only it has."""
+
+import os
+
+from bbn_tf.choices import SECOND_STAGE, START, Choice, Setting, Table, at_least, not_empty
+from bbn_tf.data.datasets import DATASETS
+from bbn_tf.modes.formats import EXPORT_FORMATS
+from bbn_tf.training import hosts
+from bbn_tf.training.classifiers import BRANCH, CLASSIFIER_SETTING
+
+
+def _where_files_need_it(value, values):
+    if value or not DATASETS[values["dataset"]].files or values["mode"] not in MODES.having("reads_data"):
+        return None
+    return f"--dataset={values['dataset']}: needs --data_dir, the folder of its images"
+
+
+def _two_steps(value, values):
+    if not value or (len(value) == 2 and 1 <= value[0] <= value[1]):
+        return None
+    return "must be START,STOP, two step numbers from 1 on, START at most STOP"
+
+
+def _of_predict(value, values):
+    needed = values["mode"] == "predict" and not value
+    return "--mode=predict: needs --images, an image file or a folder of them" if needed else None
+
+
+def _of_sweep(value, values):
+    needed = values["mode"] == "sweep" and not value
+    return "--mode=sweep: needs --plan, a TOML file; see flags/plans/" if needed else None
+
+
+def outside_the_run(value, values):
+    """Rule: a path that is not below --model_dir, which --overwrite may empty."""
+    if value is None:
+        return None
+    path, folder = (os.path.join(os.path.realpath(p), "") for p in (value, values["model_dir"]))
+    return f"must be outside --model_dir={values['model_dir']}" if path.startswith(folder) else None
+
+
+def _first_stage(value, values):
+    if values["mode"] == "probe" and not value:
+        return "--mode=probe: needs --from_run, the folder of a finished run"
+    return outside_the_run(value, values) if values["mode"] == "probe" else None
+
+
+def _start(name, default, help_text, **options):
+    return Setting(name, default, help_text, part=START, **options)
+
+
+OVERWRITE = _start("overwrite", False, "Delete an earlier run in --model_dir and start again; or replace --output.")
+DATA_DIR = _start(
+    "data_dir",
+    None,
+    "Folder of the data: TFDS's (~/tensorflow_datasets if not given), or that of the images.",
+    kind=str,
+    rule=_where_files_need_it,
+)
+NUM_DEVICES = _start(
+    "num_devices",
+    0,
+    "How many GPUs (without any: CPU devices) to use; 0 for all that are visible.",
+    rule=at_least(0),
+)
+PROFILE_STEPS = _start(
+    "profile_steps",
+    (),
+    "START,STOP: write a trace of these steps (from 1, over the whole run) for TensorBoard; empty for none.",
+    kind=tuple[int, ...],
+    rule=_two_steps,
+)
+PLAN = _start(
+    "plan",
+    None,
+    "TOML file of rows, columns and seeds, see flags/plans/. Without it a report is of all runs below --model_dir.",
+    kind=str,
+    rule=_of_sweep,
+)
+JOBS = _start("jobs", 1, "How many runs of a sweep at a time.", rule=at_least(1))
+IMAGES = _start(
+    "images", None, "An image file, or a folder searched through all its levels.", kind=str, rule=_of_predict
+)
+OUTPUT = _start("output", "predictions.csv", "The file to write: CSV, or describe's picture.", rule=not_empty)
+FROM_RUN = Setting(
+    "from_run",
+    None,
+    "Folder of the finished run whose representation a second stage keeps.",
+    kind=str,
+    rule=_first_stage,
+    part=SECOND_STAGE,
+)
+TRAINING = (OVERWRITE, DATA_DIR, NUM_DEVICES, PROFILE_STEPS)
+
+# Traits: `reads_data`; `of_run`, all settings are the run's in --model_dir; `of_plan`, all are the plan's;
+# `resumes`, finished epochs are saved.
+MODES = Table(
+    "mode",
+    train=Choice("bbn_tf.modes.train:run", *TRAINING, *hosts.SETTINGS, reads_data=True, resumes=True),
+    evaluate=Choice("bbn_tf.modes.evaluate:run", DATA_DIR, NUM_DEVICES, reads_data=True, of_run=True),
+    compare=Choice("bbn_tf.modes.compare:run", *TRAINING, reads_data=True, resumes=True),
+    probe=Choice(
+        "bbn_tf.modes.train:run",
+        FROM_RUN,
+        BRANCH,
+        CLASSIFIER_SETTING,
+        *TRAINING,
+        fixes={"model": "plain"},
+        reads_data=True,
+        resumes=True,
+    ),
+    sweep=Choice("bbn_tf.modes.sweep:run", PLAN, JOBS, DATA_DIR, of_plan=True, resumes=True),
+    report=Choice("bbn_tf.modes.report:run", PLAN, of_plan=True),
+    export=Choice("bbn_tf.modes.export:run", EXPORT_FORMATS, of_run=True),
+    predict=Choice("bbn_tf.modes.predict:run", IMAGES, OUTPUT, OVERWRITE, of_run=True),
+    describe=Choice(
+        "bbn_tf.modes.describe:run", DATA_DIR, OUTPUT.with_default("description.png"), OVERWRITE, reads_data=True
+    ),
+)
