@@ -96,8 +96,9 @@ def _without_replaced(given, arguments):
             left_out.append(name)
     if left_out:
         texts = " ".join(f"--{name}={as_text(given[name])}" for name in left_out)
-        flag = SETTINGS.owners[left_out[0]][0][0]
-        print(f"note: {texts} of the flag files left out, without a meaning with --{flag}={given[flag]}")
+        flags_given = dict.fromkeys(f"--{SETTINGS.owners[name][0][0]}" for name in left_out)
+        chosen = ", ".join(f"{flag}={given[flag[2:]]}" for flag in flags_given)
+        print(f"note: {texts} of the flag files left out, without a meaning with {chosen}")
     return {name: value for name, value in given.items() if name not in left_out}
 
 

@@ -10,8 +10,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from bbn_tf.config import Config
-from bbn_tf.data import datasets
+from bbn_tf.choices import Choice
+from bbn_tf.config import SETTINGS, Config
+from bbn_tf.data import datasets, small_sets
+from bbn_tf.data.long_tail import LONG_TAIL
 from bbn_tf.modes import build, train
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.training import callbacks
@@ -51,6 +53,9 @@ CHANGES = {  # flag -> (what else must be set for it to mean anything, another v
     "lr_milestones": ({}, (3,)),
     "lr_factor": ({}, 0.5),
     "warmup_epochs": ({}, 3),
+    "optimizer": ({}, "adamw"),
+    "lr_schedule": ({"lr_milestones": None}, "cosine"),
+    "warmup_start": ({}, 0.5),
     "momentum": ({}, 0.5),
     "nesterov": ({}, False),
     "weight_decay": ({}, 1e-3),
@@ -106,8 +111,9 @@ def trained_with(tmp_path, monkeypatch, finished_run):
     monkeypatch.setattr(keras.Model, "fit", fit)
     monkeypatch.setattr(evaluate.Evaluator, "__call__", lambda self: {"top1_error": 0.0, "per_class_error": []})
     monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: seen.update(determinism=True))
-    mirrored = dataclasses.replace(datasets.digits(), train_items=datasets.digits().train_items[:, :, ::-1])
-    monkeypatch.setitem(datasets.DATASETS, "cifar10_lt", lambda data_dir: mirrored)  # needs no download
+    mirrored = dataclasses.replace(small_sets.digits(), train_items=small_sets.digits().train_items[:, :, ::-1])
+    row = Choice(lambda data_dir: mirrored, *LONG_TAIL)  # needs no download
+    monkeypatch.setitem(datasets.DATASETS, "cifar10_lt", row)
     for place in itertools.product("abc", range(20)):
         (tmp_path / "images" / place[0]).mkdir(parents=True, exist_ok=True)
         picture = np.random.default_rng(list(map(ord, str(place)))).integers(0, 256, (40, 40, 3), dtype=np.uint8)
@@ -120,6 +126,8 @@ def trained_with(tmp_path, monkeypatch, finished_run):
         settings = settings | {name: finished_run(model=model).model_dir for name, model in runs.items()}
         if "data_dir" in settings:
             settings = settings | {"data_dir": str(tmp_path / settings["data_dir"])}
+        if "from_run" in settings:
+            settings = {"mode": "probe", **settings}
         config = Config(**{**TINY, **settings, "model_dir": str(tmp_path / str(next(numbers)))})
         figures = train.train_and_evaluate(config)
         saved = build.load_model(RunFolder(config.model_dir))
@@ -134,7 +142,7 @@ def trained_with(tmp_path, monkeypatch, finished_run):
 
 
 def test_every_flag_has_its_change():
-    assert {field.name for field in dataclasses.fields(Config)} == {*CHANGES, *ELSEWHERE}
+    assert set(SETTINGS) == {*CHANGES, *ELSEWHERE}
 
 
 @pytest.mark.parametrize("context", [{}, PLAIN])

@@ -5,6 +5,7 @@ import pytest
 
 from bbn_tf.config import Config
 from bbn_tf.errors import UserError
+from bbn_tf.modes import build
 from bbn_tf.runs.folder import RunFolder
 from tests.in_process import parse
 
@@ -192,10 +193,10 @@ def test_second_stages_flags_txt_repeats_it(arguments, first_run, tmp_path):
             "--epochs: has no meaning with --classifier=tau_norm",
         ),
         ("bbn", "--classifier=tau_norm --tau=-1", "--tau=-1: must be at least 0"),
-        ("bbn", "--classifier=lws --logit_adjustment=1", "--logit_adjustment=1: has no meaning with --loss=ce"),
+        ("bbn", "--classifier=lws --logit_adjustment=1", "--logit_adjustment=1: has no meaning with --classifier=lws"),
         ("plain", "--branch=both", "--branch=both: only of a BBN"),
         (None, "", "--mode=probe: needs --from_run"),
-        (None, "--from_run=nowhere", "--from_run=nowhere: no run's folder"),
+        (None, "--from_run=nowhere", "--from_run=nowhere: not a run folder"),
     ],
 )
 def test_second_stages_that_mean_nothing_are_refused(model, arguments, message, first_run):
@@ -234,8 +235,7 @@ def test_second_stage_does_not_delete_what_it_begins_with(first_run):
 
 @pytest.mark.parametrize("argument", ["--from_run=x", "--classifier=lws", "--branch=both", "--tau=1"])
 def test_second_stages_flags_are_refused_elsewhere(argument):
-    name = argument.split("=")[0]
-    with pytest.raises(UserError, match=f"^{name}: has no meaning with --mode=train, only with probe"):
+    with pytest.raises(UserError, match=f"^{argument}: has no meaning with --mode=train, only with probe"):
         parse(argument)
 
 
@@ -255,3 +255,45 @@ def test_unknown_setting_in_flags_txt(tmp_path):
 def test_default_folder_names_the_augmentation():
     names = {name: Config(augment=name).model_dir for name in ("basic", "autoaugment_cutout")}
     assert "basic" not in names["basic"] and "_augment-autoaugment_cutout_" in names["autoaugment_cutout"]
+
+
+NO_TRAINING = {"tau_norm", "logit_adjusted_post_hoc"}  # of them another optimizer is refused
+METHODS = [path.stem for path in FLAG_FILES if path.stem not in {*NO_TRAINING, *DATA_FILES}]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_file_composes_with_another_optimizer_and_schedule(method, first_run, capsys):
+    text = pathlib.Path(f"flags/{method}.flags").read_text()
+    first = [f"--from_run={first_run('bbn')}"] if "probe" in text or "crt" in text else []
+    config = parse(f"--flagfile=flags/{method}.flags", *first, "--optimizer=adamw", "--lr_schedule=cosine")
+    assert (config.optimizer, config.lr_schedule) == ("adamw", "cosine")
+    assert config.momentum is config.nesterov is config.lr_milestones is config.lr_factor is None
+    said = capsys.readouterr().out
+    assert ("of the flag files left out" in said) == ("lr_factor" in text or "inaturalist" in method or method == "lws"), said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--optimizer=adamw --momentum=0.9", "--momentum=0.9: has no meaning with --optimizer=adamw, only with sgd"),
+        ("--optimizer=adamw --nonesterov", "--nesterov=False: has no meaning with --optimizer=adamw, only with sgd"),
+        ("--lr_schedule=cosine --lr_milestones=1", "--lr_milestones=1: has no meaning with --lr_schedule=cosine"),
+        (
+            "--lr_schedule=cosine --lr_factor=0.1",
+            "--lr_factor=0.1: has no meaning with --lr_schedule=cosine, only with",
+        ),
+        ("--warmup_start=1.5", "--warmup_start=1.5: must be from 0 to 1"),
+    ],
+)
+def test_what_a_person_gives_without_a_meaning_is_refused(arguments, message):
+    with pytest.raises(UserError, match="^" + re.escape(message)):
+        parse("--flagfile=flags/bbn.flags", *arguments.split())
+
+
+def test_ldams_schedule_comes_after_a_methods_file():
+    files = [f"--flagfile=flags/{name}.flags" for name in ("cifar100_lt", "ldam_drw", "ldam_schedule")]
+    config = parse(*files, "--deferred_epoch=160")
+    assert (config.loss, config.nesterov, config.lr_milestones, config.lr_factor) == ("ldam", False, (160, 180), 0.01)
+    rate = build.learning_rate(config)
+    by_code = [0.1 * (e + 1) / 5 if e < 5 else 0.1 * 0.01 ** ((e >= 160) + (e >= 180)) for e in range(200)]
+    assert [rate(epoch) for epoch in range(200)] == pytest.approx(by_code)

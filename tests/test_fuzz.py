@@ -9,10 +9,11 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl import flags
 
+from bbn_tf.config import SETTINGS
 from bbn_tf.modes import build, export, train
 from bbn_tf.runs.folder import HEADER, RunFolder
+from bbn_tf.training import checkpoints
 from tests.in_process import run
 
 RNG = np.random.default_rng(20)
@@ -47,17 +48,61 @@ def damaged(content):
         yield f"flipped at {middle}", bytes(flipped)
 
 
-NUMBERS = ("imbalance_factor", "validation_fraction", "learning_rate", "lr_factor", "momentum", "weight_decay",
-           "epochs", "global_batch_size", "warmup_epochs", "eval_every", "num_devices", "seed",
-           "imbalance_seed", "deferred_epoch", "focal_gamma", "ldam_margin", "ldam_scale", "logit_adjustment",
-           "effective_beta", "mixup_concentration", "tau", "jobs", "image_size", "test_fraction",
-           "split_seed", "num_hosts", "host_index")  # fmt: skip
-CHOICES = ("mode", "dataset", "imbalance_profile", "model", "backbone", "feature_convention", "sampler", "adaptor",
-           "augment", "loss", "class_weights", "mixup", "mixup_sampler", "branch", "classifier")  # fmt: skip
+NUMBERS = (
+    "imbalance_factor",
+    "validation_fraction",
+    "learning_rate",
+    "lr_factor",
+    "momentum",
+    "weight_decay",
+    "epochs",
+    "global_batch_size",
+    "warmup_epochs",
+    "warmup_start",
+    "eval_every",
+    "num_devices",
+    "seed",
+    "imbalance_seed",
+    "deferred_epoch",
+    "focal_gamma",
+    "ldam_margin",
+    "ldam_scale",
+    "logit_adjustment",
+    "effective_beta",
+    "mixup_concentration",
+    "tau",
+    "jobs",
+    "image_size",
+    "test_fraction",
+    "split_seed",
+    "num_hosts",
+    "host_index",
+)
+CHOICES = (
+    "mode",
+    "dataset",
+    "imbalance_profile",
+    "model",
+    "backbone",
+    "feature_convention",
+    "sampler",
+    "adaptor",
+    "augment",
+    "loss",
+    "class_weights",
+    "optimizer",
+    "lr_schedule",
+    "mixup",
+    "mixup_sampler",
+    "branch",
+    "classifier",
+)
 BOOLEANS = ("overwrite", "sync_batch_norm", "mixed_precision", "nesterov", "deterministic", "skip_unreadable")
-LISTS = {"lr_milestones": ("a", "1.5", "0", "-3", "5,5", "9,3", "1,,x", "1e3", "999999"),
-         "profile_steps": ("1", "a,b", "3,1", "0,1", "1,2,3", "-1,4", "1.5,2"),
-         "export_formats": ("", "pickle", "saved_model,h5", "ONNX")}  # fmt: skip
+LISTS = {
+    "lr_milestones": ("a", "1.5", "0", "-3", "5,5", "9,3", "1,,x", "1e3", "999999"),
+    "profile_steps": ("1", "a,b", "3,1", "0,1", "1,2,3", "-1,4", "1.5,2"),
+    "export_formats": ("", "pickle", "saved_model,h5", "ONNX"),
+}
 
 
 def test_flags(finished_run):
@@ -81,16 +126,26 @@ def test_flags(finished_run):
             assert_one_line([*mode, f"--{name}={value}"], name)
             tried += 1
     assert tried >= 200
-    declared = {flag.name for flag in flags.FLAGS.get_key_flags_for_module("main")}
     paths = {"model_dir", "data_dir", "images", "output", "init_from", "from_run", "plan", "coordinator"}
-    assert declared - {*NUMBERS, *CHOICES, *BOOLEANS, *LISTS} == paths
+    assert set(SETTINGS) - {*NUMBERS, *CHOICES, *BOOLEANS, *LISTS} == paths
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"epochs=3", b"--epochs", b"--epochs=", b"--epoch=3", b"--no-such-flag", b"\xff\xfe\x00", b"- - epochs=3",
-     b"--epochs=3\n--sampler=reversed  # inline", b"--flagfile=missing.flags", b"\x00\x01\x02", b"--epochs 3"],
-)  # fmt: skip
+    [
+        b"epochs=3",
+        b"--epochs",
+        b"--epochs=",
+        b"--epoch=3",
+        b"--no-such-flag",
+        b"\xff\xfe\x00",
+        b"- - epochs=3",
+        b"--epochs=3\n--sampler=reversed  # inline",
+        b"--flagfile=missing.flags",
+        b"\x00\x01\x02",
+        b"--epochs 3",
+    ],
+)
 def test_flag_files(content, tmp_path):
     path = tmp_path / "broken.flags"
     path.write_bytes(content)
@@ -201,20 +256,20 @@ def test_damaged_checkpoints(make_config, capsys):
     whole, older = newest.read_bytes(), before.read_bytes()
     model = build.model(config, build.dataset(config))
     model.compile(build.optimizer(config), "mse")
-    assert train.restore(model, folder) == 2
+    assert checkpoints.restore(model, folder.newest_checkpoint) == 2
     for how, content in damaged(whole):
         newest.write_bytes(content)
         capsys.readouterr()
-        assert train.restore(model, folder) == 1, how
+        assert checkpoints.restore(model, folder.newest_checkpoint) == 1, how
         assert capsys.readouterr().err.count(f"{newest}: damaged") == 1
         assert folder.checkpoint_files() == [(1, before)] and before.read_bytes() == older
         assert newest.with_name(f"damaged-{newest.name}").read_bytes() == content
     before.write_bytes(older[:1000])
-    assert train.restore(model, folder) == 0 and not folder.checkpoint_files()
+    assert checkpoints.restore(model, folder.newest_checkpoint) == 0 and not folder.checkpoint_files()
 
 
 def test_damaged_export(finished_run, tmp_path):
-    exported = pathlib.Path(export.run(finished_run())[0])
+    exported = pathlib.Path(export.run(finished_run().replace(mode="export"))[0])
     picture = tmp_path / "image.png"
     picture.write_bytes(tf.io.encode_png(np.zeros((32, 32, 3), np.uint8)).numpy())
 

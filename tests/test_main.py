@@ -103,5 +103,5 @@ def test_a_finished_run_is_left_alone(finished_run, capsys):
     before = RunFolder(config.model_dir).model_file.read_bytes()
     settings = RunFolder(config.model_dir).flags_file
     assert run(f"--flagfile={settings}", f"--model_dir={config.model_dir}") == (0, "")
-    assert "already finished; --overwrite trains it anew" in capsys.readouterr().out
+    assert "already finished; --overwrite trains it again" in capsys.readouterr().out
     assert RunFolder(config.model_dir).model_file.read_bytes() == before

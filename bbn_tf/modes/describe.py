@@ -128,11 +128,9 @@ def draw(dataset, title, path):
     for name, probs in shares(dataset).items():
         colour, line = STYLE.get(name, ("black", ":"))
         below.plot(places, 100 * probs[order], color=colour, linestyle=line, label=f"{name} sampler")
-    below.set(yscale="log", ylabel="share of what is drawn (%)", xlabel="class, head to tail")
+    label = pictures.class_axis(below.xaxis, dataset.class_names, order)
+    below.set(yscale="log", ylabel="share of what is drawn (%)", xlabel=label)
     figure.legend(loc="outside lower center", ncols=3)
-    if len(order) <= pictures.MOST_NAMED:
-        names = [dataset.class_names[i][: pictures.NAME_LENGTH] for i in order]
-        below.set_xticks(places, names, rotation=90 if sum(map(len, names)) > 60 else 0)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png")
 

@@ -41,16 +41,67 @@ def norm_profile(norms, class_names, class_counts, title):
         uint8 [height, width, 3].
     """
     figure, axes = _figure(0.8)
-    order = head_to_tail(class_counts)
-    for (label, values), (colour, marker) in zip(norms.items(), LINES, strict=False):
-        label = f"{label}: standard deviation {np.std(values):.3f}"
-        axes.plot(np.asarray(values)[order], color=colour, marker=marker, markersize=4, label=label)
-    _class_ticks(axes.xaxis, [f"{class_names[i][:NAME_LENGTH]}\n{class_counts[i]}" for i in order])
-    axes.set(xlabel="class, head to tail" + _counts_note(order), ylabel="l2 norm of its weights",
-             title=title, ylim=(0, None))  # fmt: skip
-    axes.grid(alpha=0.3)
+    draw_norms(axes, {label: np.asarray(values)[None] for label, values in norms.items()}, class_names, class_counts)
+    axes.set(title=title)
     figure.legend(loc="outside lower center")  # clear of the lines, wherever they run
     return _pixels(figure)
+
+
+def draw_norms(axes, lines, class_names, class_counts):
+    """Draws the l2 norm of each class's classifier weights, head to tail, with its mean spread over the classes.
+
+    Args:
+        axes: of a matplotlib figure.
+        lines: dict label -> float [seeds, C]; a line is the mean over the seeds, a band their standard deviation.
+        class_names, class_counts: see `norm_profile`.
+    """
+    order = head_to_tail(class_counts)
+    for number, (label, values) in enumerate(lines.items()):
+        deviation = np.mean(np.std(values, axis=1))
+        draw_line(axes, np.arange(len(order)), values[:, order], number, f"{label}: σ = {deviation:.3f}")
+    axes.set(xlabel=class_axis(axes.xaxis, class_names, order, class_counts), ylim=(0, None))
+    axes.set(ylabel="l2 norm of the class's weights")
+    axes.grid(alpha=0.3)
+
+
+def draw_line(axes, places, values, number, label):
+    """Draws the mean over the seeds, the first axis of `values`, and a band of one standard deviation.
+
+    Args:
+        axes: of a matplotlib figure.
+        places: [N], on the x axis.
+        values: float [seeds, N].
+        number: of the line, for its colour and marker.
+        label: in the legend.
+    """
+    colour, marker = LINES[number % len(LINES)]
+    mean = np.mean(values, axis=0)
+    axes.plot(places, mean, color=colour, marker=marker, markersize=4, label=label)
+    if len(values) > 1:
+        deviation = np.std(values, axis=0, ddof=1)
+        axes.fill_between(places, mean - deviation, mean + deviation, color=colour, alpha=0.15, linewidth=0)
+
+
+def class_axis(axis, class_names, order, class_counts=None):
+    """Names the classes on an axis if there are few; upright where they would run into each other.
+
+    Args:
+        axis: of a matplotlib figure.
+        class_names: C names.
+        order: int [C], class indices head to tail.
+        class_counts: int [C], training images, to stand below the names; None for names alone.
+
+    Returns:
+        The axis's label.
+    """
+    if len(order) > MOST_NAMED:
+        return "class, head to tail"
+    counts = ["" if class_counts is None else f"\n{class_counts[i]}" for i in order]
+    texts = [class_names[i][:NAME_LENGTH] + count for i, count in zip(order, counts, strict=True)]
+    longest = max(map(len, "\n".join(texts).split("\n")))
+    crowded = axis.axis_name == "x" and len(texts) * longest > 60
+    axis.set_ticks(range(len(texts)), texts, rotation=90 if crowded else 0)
+    return "class, head to tail" if class_counts is None else "class, with its number of training images, head to tail"
 
 
 def confusion_picture(confusion, class_names, class_counts, title):
@@ -71,7 +122,7 @@ def confusion_picture(confusion, class_names, class_counts, title):
     shown = axes.imshow(percent, cmap="cividis", vmin=0, vmax=100, extent=edges)
     figure.colorbar(shown, label="% of the true class's images")
     for axis in (axes.xaxis, axes.yaxis):
-        _class_ticks(axis, [class_names[i][:NAME_LENGTH] for i in order])
+        class_axis(axis, class_names, order)
     axes.set(xlabel="predicted class, head to tail", ylabel="true class, head to tail", title=title)
     if len(order) <= MOST_NAMED:
         _write_cells(axes, percent)
@@ -126,18 +177,6 @@ def _pixels(figure):
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3]
-
-
-def _class_ticks(axis, texts):
-    """Names the classes if there are few; upright where they would run into each other."""
-    if len(texts) <= MOST_NAMED:
-        longest = max(map(len, "\n".join(texts).split("\n")))
-        crowded = axis.axis_name == "x" and len(texts) * longest > 60
-        axis.set_ticks(range(len(texts)), texts, rotation=90 if crowded else 0)
-
-
-def _counts_note(order):
-    return " (below its name: its training images)" if len(order) <= MOST_NAMED else ""
 
 
 def _write_cells(axes, percent):

@@ -55,26 +55,20 @@ def errors(figure, rows, paper=None):
 def error_by_class(figure, rows):
     """Error of each class from head to tail, one line a row."""
     axes = figure.subplots()
-    for (label, runs), (colour, marker) in zip(rows.items(), _styles(rows), strict=True):
+    for number, (label, runs) in enumerate(rows.items()):
         order = pictures.head_to_tail(runs[0]["class_counts"])
         heights = np.array([[np.nan if e is None else e for e in run["per_class_error"]] for run in runs])[:, order]
         overall = np.mean([run["top1_error"] for run in runs])
-        _line(axes, np.arange(len(order)), heights, colour, marker, f"{label}: {overall:.1f} % overall")
-    _class_axis(axes, runs[0], order)
-    axes.set(ylabel="top-1 error (%)", ylim=(0, None))
+        pictures.draw_line(axes, np.arange(len(order)), heights, number, f"{label}: {overall:.1f} % overall")
+    label = pictures.class_axis(axes.xaxis, runs[0]["class_names"], order, runs[0]["class_counts"])
+    axes.set(xlabel=label, ylabel="top-1 error (%)", ylim=(0, None))
     _finish(figure, axes)
 
 
 def norms(figure, rows):
     """l2 norm of each class's classifier weights (Figure 4); of a BBN both classifiers and their combination."""
-    axes = figure.subplots()
-    lines, metrics = norms_by_classifier(rows), next(iter(rows.values()))[0]
-    order = pictures.head_to_tail(metrics["class_counts"])
-    for (label, values), (colour, marker) in zip(lines.items(), _styles(lines), strict=True):
-        deviation = np.mean(np.std(values, axis=1))
-        _line(axes, np.arange(len(order)), values[:, order], colour, marker, f"{label}: σ = {deviation:.3f}")
-    _class_axis(axes, metrics, order)
-    axes.set(ylabel="l2 norm of the class's weights", ylim=(0, None))
+    axes, metrics = figure.subplots(), next(iter(rows.values()))[0]
+    pictures.draw_norms(axes, norms_by_classifier(rows), metrics["class_names"], metrics["class_counts"])
     _finish(figure, axes)
 
 
@@ -91,10 +85,10 @@ def norms_by_classifier(rows):
 def error_by_alpha(figure, rows):
     """Error of a BBN whose branches are mixed by alpha, from the re-balancing (0) to the conventional branch (1)."""
     axes = figure.subplots()
-    for (label, runs), (colour, marker) in zip(rows.items(), _styles(rows), strict=True):
+    for number, (label, runs) in enumerate(rows.items()):
         alphas = [float(alpha) for alpha in runs[0]["error_by_alpha"]]
         values = np.array([list(run["error_by_alpha"].values()) for run in runs])
-        _line(axes, alphas, values, colour, marker, label)
+        pictures.draw_line(axes, alphas, values, number, label)
     axes.axvline(0.5, color="#8c8c8c", linestyle=":", label="alpha at inference")
     axes.set(xlabel="alpha: 0 re-balancing branch alone, 1 conventional branch alone", ylabel="top-1 error (%)")
     _finish(figure, axes)
@@ -135,24 +129,6 @@ def grid(figure, rows, across, down):
     axes.set_xticks(range(len(across)), across)
     axes.set_yticks(range(len(down)), down)
     axes.set(xlabel="representation learned with", ylabel="classifier learned with")
-
-
-def _line(axes, places, values, colour, marker, label):
-    """Mean over the seeds (first axis) and a band of one standard deviation."""
-    mean = np.mean(values, axis=0)
-    axes.plot(places, mean, color=colour, marker=marker, markersize=4, label=label)
-    if len(values) > 1:
-        deviation = np.std(values, axis=0, ddof=1)
-        axes.fill_between(places, mean - deviation, mean + deviation, color=colour, alpha=0.15, linewidth=0)
-
-
-def _class_axis(axes, metrics, order):
-    names, counts = metrics["class_names"], metrics["class_counts"]
-    label = "class, head to tail"
-    if len(order) <= pictures.MOST_NAMED:
-        axes.set_xticks(range(len(order)), [f"{names[i][: pictures.NAME_LENGTH]}\n{counts[i]}" for i in order])
-        label = "class, with its number of training images, head to tail"
-    axes.set_xlabel(label)
 
 
 def _finish(figure, axes):

@@ -18,6 +18,7 @@ from bbn_tf.errors import UserError
 
 GONE_AFTER = 20  # seconds without a sign of life after which a host counts as lost
 START_WITHIN = 300  # seconds
+NOTHING = b"."
 LOST = "another host was lost; start the same commands again on all hosts, finished epochs are kept"
 # How XLA's collective operations and JAX's coordination service begin to say so.
 SIGNS = ("Gloo", "NCCL", "nccl", "UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "oordination service")
@@ -98,20 +99,24 @@ def ending_together(host_index):
     if host_index is None:
         yield
         return
-    done = _explain_abort(host_index)
+    last_words = _speak_after_the_end(host_index)
     try:
         yield
         _leave()
+        os.write(last_words, NOTHING)
     except Exception as error:
-        atexit.register(_exit, 1)
-        if not isinstance(error, UserError) and any(sign in str(error) for sign in SIGNS):
-            raise UserError(f"--host_index={host_index}: {LOST}") from error
-        raise
+        lost = not isinstance(error, UserError) and any(sign in str(error) for sign in SIGNS)
+        if not lost and not isinstance(error, UserError):
+            os.write(last_words, NOTHING)  # the traceback says it
+            atexit.register(_exit, 1)
+            raise
+        line = f"error: --host_index={host_index}: {LOST}\n" if lost else f"error: {error}\n"
+        os.write(last_words, line.encode(errors="backslashreplace"))
+        _exit(1)
     except BaseException as stop:  # see `bbn_tf.__main__.interrupt`
+        os.write(last_words, NOTHING)
         atexit.register(_exit, 128 + (stop.args[0] if stop.args else signal.SIGINT))
         raise
-    finally:
-        os.write(done, b".")
 
 
 def _leave():
@@ -126,13 +131,14 @@ def _exit(status):
     os._exit(status)
 
 
-def _explain_abort(host_index):
-    """Starts a child that says what it means if this process ends without a word; call before TensorFlow has threads.
+def _speak_after_the_end(host_index):
+    """Starts a child that writes the last line when this process has ended; call before TensorFlow has threads.
 
-    JAX's own thread aborts the process as soon as the coordinator is gone, which no handler in Python can catch.
+    JAX's own threads write to the end, and abort the process as soon as the coordinator is gone, which no handler in
+    Python can catch: so only another process can have the last word.
 
     Returns:
-        File descriptor; a byte written to it silences the child.
+        File descriptor: what is written to it is that line, `NOTHING` for none; without a word the process was lost.
     """
     reader, writer = os.pipe()
     if os.fork():
@@ -140,9 +146,12 @@ def _explain_abort(host_index):
         return writer
     os.setsid()  # no Ctrl-C here
     os.close(writer)
-    if not os.read(reader, 1):
-        line = f"error: --host_index={host_index}: this process was killed, or {LOST}\n"
-        os.write(sys.stderr.fileno(), line.encode())
+    with open(reader, "rb") as words:
+        line = words.read()  # until this process's parent is gone
+    if not line:
+        line = f"error: --host_index={host_index}: this process was killed, or {LOST}\n".encode()
+    if line != NOTHING:
+        os.write(sys.stderr.fileno(), line)
     os._exit(0)
 
 

@@ -56,6 +56,8 @@ def cosine(epoch, *, epochs, warmup_epochs=0):
 
 
 def _milestones(value, values):
+    if value is None:
+        return None
     if list(value) != sorted(set(value)):
         return "must ascend"
     if not all(1 <= milestone < values["epochs"] for milestone in value):

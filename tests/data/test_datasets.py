@@ -4,6 +4,7 @@ import time
 import numpy as np
 import pytest
 
+from bbn_tf.choices import Choice
 from bbn_tf.data import datasets
 from bbn_tf.errors import UserError
 
@@ -64,7 +65,7 @@ def test_cifar10_lt(monkeypatch):
     import tensorflow_datasets as tfds
 
     full = datasets.cifar10()
-    monkeypatch.setitem(datasets.DATASETS, "cifar10_lt", lambda data_dir: full)  # read once for the whole test
+    monkeypatch.setitem(datasets.DATASETS, "cifar10_lt", Choice(lambda data_dir: full))  # read once for the whole test
     data = datasets.load("cifar10_lt", imbalance_factor=100)
     assert data.class_counts.tolist() == [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50]
     assert data.class_names[:2] == ("airplane", "automobile")

@@ -12,7 +12,7 @@ from bbn_tf.models.bbn import BRANCHES, build_bbn
 from bbn_tf.models.plain import build_plain
 from tests import numpy_resnet
 
-LARGE = [name for name, family in backbones.BACKBONES.items() if family.large_images]
+LARGE = [name for name, row in backbones.BACKBONES.items() if row().large_images]
 
 
 def test_names():

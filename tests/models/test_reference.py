@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bbn_tf.models.bbn import build_bbn
-from bbn_tf.training import optimizers
+from bbn_tf.training.sgd import SGD
 
 REFERENCE = pathlib.Path(__file__).parents[1] / "fixtures" / "bbn_resnet14_cifar10.npz"
 TOLERANCE = 1e-4
@@ -74,7 +74,7 @@ def test_training_logits(model, reference):
 
 
 def test_three_training_steps(model, reference):
-    optimizer = optimizers.SGD(
+    optimizer = SGD(
         float(reference["learning_rate"]),
         coupled_weight_decay=float(reference["weight_decay"]),
         momentum=0.9,

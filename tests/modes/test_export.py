@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import os
 import pathlib
@@ -15,7 +14,7 @@ import tensorflow as tf
 from bbn_tf.choices import Choice
 from bbn_tf.data import readers
 from bbn_tf.errors import UserError
-from bbn_tf.modes import build, export, formats, train
+from bbn_tf.modes import build, export, formats
 from bbn_tf.runs.exported import read_export_facts
 from bbn_tf.runs.folder import RunFolder
 from tests.in_process import parse
@@ -126,7 +125,7 @@ def test_other_sizes_are_resized_inside(finished_run):
 
 def test_pixels_of_training_size_are_not_touched():
     model = types.SimpleNamespace(input_shape=(None, 32, 32, 3))
-    serving = export.Serving(model, {})
+    serving = export.Serving(types.SimpleNamespace(inference=lambda: model), {})
     resize = tf.function(serving._resize, input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)])
     np.testing.assert_array_equal(resize(IMAGES), IMAGES)
     averaged = resize(np.repeat(np.repeat(IMAGES, 2, axis=1), 2, axis=2))
@@ -263,9 +262,9 @@ def test_each_export_takes_the_next_number_and_leaves_the_others(copied_run, mon
     exports = pathlib.Path(copied_run.model_dir) / "export"
     (exports / "7").mkdir(parents=True)
     (exports / ".tmp-99").mkdir()
-    both = dataclasses.replace(copied_run, export_formats=("saved_model", "litert"))
+    both = copied_run.replace(export_formats=("saved_model", "litert"))
     assert sorted(path.name for path in export.run(both)) == ["8", "litert-8"]
-    onnx = dataclasses.replace(copied_run, export_formats=("litert",))
+    onnx = copied_run.replace(export_formats=("litert",))
     assert [path.name for path in export.run(onnx)] == ["litert-9"]
     assert [path.name for path in export.run(copied_run)] == ["10"]
     numbers = {path.name for path in exports.iterdir() if path.name.isdigit()}  # what Serving looks at
@@ -280,7 +279,7 @@ def test_nothing_is_published_by_half(copied_run, monkeypatch):
 
     monkeypatch.setattr(export, "FORMATS", {"saved_model": Choice(fake_writer), "litert": Choice(breaks)})
     with pytest.raises(ZeroDivisionError):
-        export.run(dataclasses.replace(copied_run, export_formats=("saved_model", "litert")))
+        export.run(copied_run.replace(export_formats=("saved_model", "litert")))
     assert list((pathlib.Path(copied_run.model_dir) / "export").iterdir()) == []
 
 
@@ -303,7 +302,7 @@ def damage_metrics(config, **changes):
     ],
 )
 def test_mistakes_cost_one_line_before_the_model_is_loaded(damage, message, copied_run, monkeypatch):
-    monkeypatch.setattr(train, "load_model", refuse_to_load)
+    monkeypatch.setattr(build, "load_model", refuse_to_load)
     damage(copied_run)
     with pytest.raises(UserError, match=message) as raised:
         export.run(copied_run)
@@ -311,10 +310,10 @@ def test_mistakes_cost_one_line_before_the_model_is_loaded(damage, message, copi
 
 
 def test_a_missing_package_is_named_before_any_work(copied_run, monkeypatch):
-    monkeypatch.setattr(train, "load_model", refuse_to_load)
+    monkeypatch.setattr(build, "load_model", refuse_to_load)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="onnx needs the package tf2onnx; install it with `pip install -r requirements"):
-        export.run(dataclasses.replace(copied_run, export_formats=("saved_model", "onnx")))
+        export.run(copied_run.replace(export_formats=("saved_model", "onnx")))
     assert not (pathlib.Path(copied_run.model_dir) / "export").exists()
 
 
@@ -332,10 +331,10 @@ def test_settings_come_from_the_run(finished_run):
         ("--epochs=3", "--epochs: has no meaning with --mode=export"),
         ("--images=a.png", "--images: has no meaning with --mode=export, only with predict"),
         ("--overwrite", "--overwrite: has no meaning with --mode=export"),
-        ("--mode=train --export_formats=onnx", "--export_formats: has no meaning with --mode=train"),
+        ("--mode=train --export_formats=onnx", "--export_formats=onnx: has no meaning with --mode=train"),
         ("--mode=evaluate --output=a.csv", "--output: has no meaning with --mode=evaluate"),
         ("--model_dir=", "--mode=export: needs --model_dir"),
-        ("--model_dir=/nonexistent", "--model_dir=/nonexistent: no run's folder"),
+        ("--model_dir=/nonexistent", "--model_dir=/nonexistent: not a run folder"),
     ],
 )
 def test_flags_that_do_not_fit(flags, message, finished_run):
@@ -348,6 +347,7 @@ JAX = """
 import sys
 import types
 sys.path.insert(0, sys.argv[1])
+from bbn_tf.models.bbn import build_bbn
 build_bbn("resnet8", (32, 32, 3), 10).save(sys.argv[2])
 """
 
@@ -368,6 +368,6 @@ def test_a_model_trained_on_jax_is_exported_on_tensorflow(copied_run):
 
 def test_the_jax_backend_is_refused(copied_run, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    monkeypatch.setattr(train, "load_model", refuse_to_load)
+    monkeypatch.setattr(build, "load_model", refuse_to_load)
     with pytest.raises(UserError, match="KERAS_BACKEND=jax: --mode=export needs the TensorFlow backend"):
         export.run(copied_run)

@@ -44,7 +44,7 @@ def make(finished_run, folder, tmp_path):
 
 @pytest.fixture(scope="session")
 def exported(finished_run):
-    return str(export.run(finished_run())[0])
+    return str(export.run(finished_run().replace(mode="export"))[0])
 
 
 def read(config):

@@ -3,8 +3,10 @@ import re
 
 import pytest
 
-from bbn_tf import flags as config_lib
+from bbn_tf import flags
+from bbn_tf.config import Config
 from bbn_tf.errors import UserError
+from bbn_tf.modes.sweep import check_plan
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.runs.plan import FoundRuns, Plan
 
@@ -63,13 +65,13 @@ def test_runs_by_hand(write):
     assert runs[4].after == runs[0].folder and "--epochs=9" not in runs[4].command()
     assert f"--from_run={runs[0].folder}" in runs[4].command()
     assert runs[-1].after == plan.folder / "two_stages/if_50/seed4" and runs[-1].column == "IF 10"
-    config_lib.check_plan(plan)
+    check_plan(plan)
 
 
 def test_a_plans_runs_are_what_their_flags_say(write):
     plan = write(PLAN)
-    config_lib.check_plan(plan)
-    config = config_lib.parse(plan.runs()[0].command())
+    check_plan(plan)
+    config = flags.parse(plan.runs()[0].command())
     assert (config.model, config.epochs, config.seed, config.imbalance_factor) == ("plain", 9, 3, 10)
 
 
@@ -77,7 +79,7 @@ def test_a_plans_runs_are_what_their_flags_say(write):
 def test_every_plan_parses_and_begins_with_a_comment(path, tmp_path):
     assert path.read_text().startswith("# ") and "--mode=sweep" in path.read_text()
     plan = Plan(path, tmp_path)
-    config_lib.check_plan(plan)
+    check_plan(plan)
     assert len({run.folder for run in plan.runs()}) == len(plan.runs())
 
 
@@ -169,12 +171,12 @@ def test_a_plan_that_is_none(tmp_path):
         ),
         ("--epochs=9", "--epochs=0", "CE, IF 10: --epochs=0: must be at least 1"),
         ("--epochs=9", "--mode=export", "CE, IF 10: .*"),
-        ("--epochs=9", "--mode=compare", "CE, IF 10: --mode=compare is no run"),
+        ("--epochs=9", "--mode=compare", "CE, IF 10: --mode=compare is not a run"),
     ],
 )
 def test_flags_are_checked_before_any_run(old, new, message, write):
     with pytest.raises(UserError, match=message):
-        config_lib.check_plan(write(PLAN.replace(old, new)))
+        check_plan(write(PLAN.replace(old, new)))
 
 
 def test_runs_found_below_a_folder(tmp_path):
@@ -184,7 +186,7 @@ def test_runs_found_below_a_folder(tmp_path):
         "deep/bbn/seed0": {"imbalance_factor": 10.0}, "held_out": {"validation_fraction": 0.25}, "unfinished": {},
     }  # fmt: skip
     for name, settings in places.items():
-        RunFolder(tmp_path / name).prepare(config_lib.Config(**settings).settings(), overwrite=False)
+        RunFolder(tmp_path / name).prepare(Config(**settings).settings(), overwrite=False)
         if name != "unfinished":
             (tmp_path / name / "metrics.json").write_text("{}")
     (tmp_path / "foreign").mkdir()
@@ -202,4 +204,4 @@ def test_runs_found_below_a_folder(tmp_path):
 def test_a_flag_file_of_bytes_is_refused_in_one_line(write, tmp_path):
     (tmp_path / "bytes.flags").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="CE, IF 10: .*codec can't decode"):
-        config_lib.check_plan(write(PLAN.replace("flags/ce.flags", str(tmp_path / "bytes.flags"))))
+        check_plan(write(PLAN.replace("flags/ce.flags", str(tmp_path / "bytes.flags"))))

@@ -9,10 +9,12 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
 
-from bbn_tf.data import datasets, readers
+from bbn_tf.data import readers
+from bbn_tf.data.small_sets import CIFAR_MEAN, CIFAR_STD
 from bbn_tf.errors import UserError
-from bbn_tf.modes import train
+from bbn_tf.modes import build, train
 from bbn_tf.runs import pictures, tensorboard
+from bbn_tf.runs.folder import RunFolder
 
 COUNTS = np.array([20, 100, 3])
 NAMES = ("frog", "cat", "a very long class name")
@@ -91,10 +93,10 @@ def assert_points_are_history(config):
 def test_interrupted_run_of_bbn_has_every_point_once(make_config, monkeypatch):
     """Two of four epochs, a stop in the third, the remains of kills, and on."""
     config = make_config(epochs=4, eval_every=2, num_devices=2)
-    folder = train.RunFolder(config.model_dir).tensorboard
+    folder = RunFolder(config.model_dir).tensorboard
     with monkeypatch.context() as patch:
-        build = train.build_callbacks
-        patch.setattr(train, "build_callbacks", lambda *args: [*build(*args), InterruptAt(2, 3)])
+        usual = build.training_callbacks
+        patch.setattr(build, "training_callbacks", lambda *args: [*usual(*args), InterruptAt(2, 3)])
         with pytest.raises(KeyboardInterrupt):
             train.train_and_evaluate(config)
     (file,) = folder.glob("*tfevents*")
@@ -136,7 +138,7 @@ def test_plain_model_in_mixed_precision_with_a_trace(make_config):
     assert "adaptor" not in events.hyperparameters()
     assert list(events.images("pictures/input")) == [0]
     assert list(events.images("pictures/classifier_norms")) == list(events.images("pictures/confusion")) == [2]
-    folder = train.RunFolder(config.model_dir).tensorboard
+    folder = RunFolder(config.model_dir).tensorboard
     (trace,) = folder.glob("plugins/profile/*/*.xplane.pb")
     assert trace.stat().st_size > 1000
 
@@ -177,8 +179,8 @@ def test_profiled_steps_count_over_the_run(monkeypatch, tmp_path):
 
 def test_denormalise_undoes_normalise():
     images = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
-    normal = readers.normalise(images, datasets.CIFAR_MEAN, datasets.CIFAR_STD)
-    restored = tensorboard.denormalise(normal, datasets.CIFAR_MEAN, datasets.CIFAR_STD)
+    normal = readers.normalise(images, CIFAR_MEAN, CIFAR_STD)
+    restored = tensorboard.denormalise(normal, CIFAR_MEAN, CIFAR_STD)
     assert restored.dtype == np.uint8
     np.testing.assert_array_equal(restored, images)
 
