@@ -269,7 +269,9 @@ def test_every_method_file_composes_with_another_optimizer_and_schedule(method, 
     assert (config.optimizer, config.lr_schedule) == ("adamw", "cosine")
     assert config.momentum is config.nesterov is config.lr_milestones is config.lr_factor is None
     said = capsys.readouterr().out
-    assert ("of the flag files left out" in said) == ("lr_factor" in text or "inaturalist" in method or method == "lws"), said
+    assert ("of the flag files left out" in said) == (
+        "lr_factor" in text or "inaturalist" in method or method == "lws"
+    ), said
 
 
 @pytest.mark.parametrize(

@@ -228,6 +228,6 @@ def registered(name, model, cut_layer):
             raise UserError(f"--backbone={name}: takes images of the shape {list(own)}, the data's {list(input_shape)}")
         return model
 
-    network = KerasNetwork(name, build, cut_layer, keeps_weights=True)
+    network = KerasNetwork(name, build, cut_layer, keeps_weights=True, tried=False)
     network.cut(model)
     return network

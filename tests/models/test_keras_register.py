@@ -31,9 +31,17 @@ def own_model(batch_norm=True):
     return model
 
 
+@pytest.fixture(autouse=True)
+def registered():
+    """Takes back what a test registers."""
+    before = set(backbones.BACKBONES)
+    yield
+    for name in set(backbones.BACKBONES) - before:
+        del backbones.BACKBONES[name]
+
+
 @pytest.fixture
-def own(monkeypatch):
-    monkeypatch.setattr(backbones, "BACKBONES", backbones.Table("backbone", backbones.BACKBONES))
+def own():
     model = own_model()
     backbones.register("own", model, "last_conv", mean=(0.1, 0.2, 0.3), std=(1, 2, 3))
     return model
@@ -136,9 +144,8 @@ def test_synchronized_batch_norm(own):
     Config(backbone="own", sync_batch_norm=True)
 
 
-def test_adapted_normalisation_is_kept(monkeypatch):
+def test_adapted_normalisation_is_kept():
     """A `Normalization` layer does not see what is assigned to it until it is told."""
-    monkeypatch.setattr(backbones, "BACKBONES", backbones.Table("backbone", backbones.BACKBONES))
     inputs = keras.Input(SHAPE)
     normalization = keras.layers.Normalization()
     x = keras.layers.Conv2D(2, 3, name="stem")(normalization(inputs))
