@@ -66,6 +66,8 @@ CHANGES = {  # flag -> (what else must be set for it to mean anything, another v
     "num_devices": ({}, 2),
     "profile_steps": ({}, (2, 3)),
     "init_from": ({"imbalance_factor": 10.0}, "bbn"),
+    "freeze": ({"init_from": "bbn"}, "trunk"),
+    "trunk_lr_factor": ({}, 0.5),
     "image_size": (FOLDER, 24),
     "test_fraction": (FOLDER, 0.5),
     "split_seed": (FOLDER, 1),
@@ -78,6 +80,7 @@ BEFORE = {}  # context -> what `trained_with` returned
 ELSEWHERE = {"mode": "test_main", "model_dir": "test_main", "overwrite": "test_resume", "data_dir": "test_datasets",
              "images": "test_predict", "output": "test_predict", "export_formats": "test_export",
              "skip_unreadable": "test_image_folders", "plan": "test_sweep", "jobs": "test_sweep",
+             "cut_layer": "test_keras_register",
              "coordinator": "test_hosts", "num_hosts": "test_hosts", "host_index": "test_hosts"}  # fmt: skip
 
 
@@ -105,7 +108,7 @@ def trained_with(tmp_path, monkeypatch, finished_run):
             rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
             variables.append([rate, digest(model.get_weights())])
         kinds = [(type(c).__name__, getattr(c, "every", None), getattr(c, "first", None)) for c in options["callbacks"]]
-        optimizer = {**model.optimizer.get_config(), "name": None}
+        optimizer = {**model.optimizer.get_config(), "name": None, "trunk": model.optimizer.trunk_lr_factor}
         seen["fit"] = [epochs, steps, drawn, variables, kinds, optimizer]
 
     monkeypatch.setattr(keras.Model, "fit", fit)
@@ -136,7 +139,8 @@ def trained_with(tmp_path, monkeypatch, finished_run):
         shapes = [(w.path, w.shape) for w in saved.weights]
         counts = figures["class_counts"], figures["num_eval"], figures["epoch"]
         architecture = saved.to_json().count("bfloat16"), saved.to_json().count('"synchronized": true')
-        return [seen.copy(), loss, replicas, shapes, digest(saved.get_weights()), counts, architecture]
+        frozen = saved.to_json().count('"trainable": false')
+        return [seen.copy(), loss, replicas, shapes, digest(saved.get_weights()), counts, architecture, frozen]
 
     return make
 

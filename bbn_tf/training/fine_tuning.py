@@ -35,4 +35,4 @@ def mixes_where_it_can(value, values):
 def has_batch_norm(value, values):
     """Rule for sync_batch_norm."""
     missing = value and BACKBONES[values["backbone"]].no_batch_norm
-    return f"--backbone={values['backbone']} has no BatchNorm" if missing else None
+    return f"there is no BatchNorm in --backbone={values['backbone']}" if missing else None

@@ -139,7 +139,7 @@ def test_synchronized_batch_norm(own):
     assert trunk.get_layer("first_bn").synchronized
     backbones.register("bare", own_model(batch_norm=False), "last_conv", (0, 0, 0), (1, 1, 1))
     for name in ("bare", "keras:ConvNeXtTiny"):
-        with pytest.raises(UserError, match=f"--sync_batch_norm=True: --backbone={name} has no BatchNorm"):
+        with pytest.raises(UserError, match=f"--sync_batch_norm=True: there is no BatchNorm in --backbone={name}"):
             Config(backbone=name, sync_batch_norm=True)
     Config(backbone="own", sync_batch_norm=True)
 

@@ -1,5 +1,10 @@
 """A network of the user's own through the modes: standardisation, a frozen trunk, resuming, export, a second stage."""
 
+import os
+import pathlib
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -69,7 +74,9 @@ def test_every_mode_standardises_as_the_network_wants_it(frozen, tmp_path):
 
 @pytest.mark.parametrize("formats", [("saved_model", "litert", "onnx")])
 def test_exports(frozen, formats):
-    folders = export.run(Config(**{**frozen.given, "mode": "export", "export_formats": formats}))
+    folders = export.run(
+        parse("--mode=export", f"--model_dir={frozen.model_dir}", f"--export_formats={','.join(formats)}")
+    )
     assert len(folders) == len(formats) and all(any(folder.iterdir()) for folder in folders)
 
 
@@ -111,6 +118,39 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(own, make_config, tmp_pa
         np.testing.assert_array_equal(a, b)
 
 
+JAX = """
+import keras
+from bbn_tf.config import Config
+from bbn_tf.models import backbones
+from bbn_tf.modes import train
+from tests.modes.test_keras_backbones import MEAN, STD, own_model
+
+backbones.register("own", own_model(), "last_conv", MEAN, STD)
+settings = {"lr_milestones": (), "warmup_epochs": 0, "global_batch_size": 64, "eval_every": 0, "epochs": 1}
+for more in ({"freeze": "trunk"}, {"trunk_lr_factor": 0.1, "optimizer": "adamw", "mixed_precision": True}):
+    config = Config(backbone="own", model_dir=f"FOLDER/{len(more)}", **settings, **more)
+    print(train.train_and_evaluate(config)["made_with"]["backend"])
+"""
+
+
+def test_jax(tmp_path):
+    pytest.importorskip("jax")
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", JAX.replace("FOLDER", str(tmp_path))]
+    root = pathlib.Path(__file__).parents[2]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=root)
+    assert done.stdout.count("\njax") == 2, done.stderr
+
+
+def test_mixed_precision_over_two_replicas(own, make_config, tmp_path):
+    settings = {"backbone": "own", "epochs": 1, "lr_milestones": (), "warmup_epochs": 0, "eval_every": 0}
+    config = make_config(**settings, mixed_precision=True, num_devices=2, trunk_lr_factor=0.5, optimizer="adamw")
+    assert train.train_and_evaluate(config)["made_with"]["precision"] == "mixed_bfloat16"
+    assert list(pathlib.Path(config.model_dir, "tensorboard").iterdir())
+    (folder,) = export.run(parse("--mode=export", f"--model_dir={config.model_dir}", "--export_formats=litert"))
+    assert (folder / "model.tflite").is_file()
+
+
 def test_checkpoints_hold_the_draws_of_dropout(own):
     config = Config(backbone="own", model="plain")
     model = build.model(config, build.dataset(config))
@@ -134,7 +174,8 @@ def test_starting_from_a_run_and_from_a_file_of_the_network(own, frozen, make_co
     changed = keras.models.clone_model(own)
     changed.set_weights([w + 0.25 for w in own.get_weights()])
     changed.save(tmp_path / "whole.keras")
-    settings = {"backbone": "own", "model": "plain", "epochs": 0, "lr_milestones": (), "warmup_epochs": 0}
+    settings = {"backbone": "own", "model": "plain", "epochs": 1, "lr_milestones": (), "warmup_epochs": 0,
+                "learning_rate": 1e-30}  # fmt: skip
     for path, expected in ((frozen.model_dir, None), (str(tmp_path / "whole.keras"), changed)):
         config = make_config(**settings, init_from=path, model_dir=str(tmp_path / f"from_{expected is None}"))
         train.train_and_evaluate(config)
@@ -161,7 +202,7 @@ def test_weights_of_another_network(own, frozen, make_config):
             "--backbone=keras:MobileNetV2 --model=plain --mixup=manifold",
             "has no place in the trunk of --backbone=keras",
         ),
-        ("--backbone=keras:ConvNeXtTiny --sync_batch_norm", "--backbone=keras:ConvNeXtTiny has no BatchNorm"),
+        ("--backbone=keras:ConvNeXtTiny --sync_batch_norm", "there is no BatchNorm in --backbone=keras:ConvNeXtTiny"),
         ("--backbone=resnet32 --cut_layer=x", "has no meaning with --backbone=resnet32, only with keras:"),
         ("--backbone=resnet50 --init_from=imagenet", "no weights are published of --backbone=resnet50"),
         ("--backbone=keras:MobileNetV2 --freeze=trunk", "needs --init_from: a trunk of random weights would stay one"),
