@@ -71,11 +71,8 @@ def run_folder(config):
 
 
 def dataset(config, **options):
-    """The data set of `config`, standardised as its backbone wants it.
-
-    Args:
-        config: `Config`.
-        **options: of the function in `datasets.DATASETS`; they go before the config's.
+    """The data set of `config`, standardised as its backbone wants it; `options`, of its function in
+    `datasets.DATASETS`, go before the config's.
     """
     data = datasets.load(
         config.dataset,
