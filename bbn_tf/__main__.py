@@ -7,7 +7,7 @@ import sys
 from absl import app, logging
 from absl import flags as absl_flags
 
-from bbn_tf import flags
+from bbn_tf import flag_files, flags, surroundings
 from bbn_tf.config import SETTINGS
 from bbn_tf.errors import UserError
 from bbn_tf.modes.modes import MODES
@@ -33,9 +33,9 @@ def main(argv):
 
 def run(config):
     """Does what `config` (`bbn_tf.config.Config`) says."""
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    if backend not in ("tensorflow", "jax"):
-        raise UserError(f"KERAS_BACKEND={backend}: must be tensorflow or jax")
+    surroundings.check_keras()
+    if not config.row("mode").of_plan:  # whose runs are programs of their own
+        surroundings.settle_keras()
     logging.set_verbosity(logging.WARNING)  # TensorFlow's and TFDS's notes of what they do go through absl
     config.row("mode")(config)
 
@@ -51,11 +51,9 @@ def parse_flags(argv):
     """What of the command line is not a flag; a mistake in the others ends the program with a line."""
     try:
         given_arguments[:] = argv[1:]
-        return absl_flags.FLAGS(argv)
-    except absl_flags.Error as error:
+        return absl_flags.FLAGS([argv[0], *flag_files.expand(argv[1:])])
+    except (absl_flags.Error, UserError) as error:
         sys.exit("error: " + " ".join(str(error).split()))
-    except UnicodeDecodeError as error:
-        sys.exit(f"error: --flagfile: holds bytes that are no UTF-8 text ({error})")
 
 
 def interrupt(signum, frame):
@@ -64,6 +62,7 @@ def interrupt(signum, frame):
 
 def program():
     """What main.py and `python -m bbn_tf` call."""
+    surroundings.show_any_text()
     flags.define()
     for name in SETTINGS:  # what --help shows
         absl_flags.FLAGS.register_key_flag_for_module(sys.argv[0], absl_flags.FLAGS[name])

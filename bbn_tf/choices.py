@@ -34,6 +34,7 @@ class Setting:
         table: `Table` of the choices, if it is a choice; its rows' own settings come with it.
         names: tuple of the choices of a setting whose choices have no table.
         part: which part of a run it is about, one of the constants above; None for its owner's.
+        path: whether it is the path of a file or folder, in which `~` is the home folder.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Setting:
     table: "Table | None" = None
     names: tuple[str, ...] = ()
     part: str | None = None
+    path: bool = False
 
     def with_default(self, default):
         """The same setting for a row that has another default."""

@@ -18,14 +18,14 @@ from bbn_tf.choices import (
     within,
 )
 from bbn_tf.data.augmentations import AUGMENT
-from bbn_tf.data.datasets import DATASETS
+from bbn_tf.data.datasets import DATASETS, EVALUATE_ON, HELD_OUT
 from bbn_tf.models.backbones import BACKBONES
-from bbn_tf.modes.modes import MODES, outside_the_run
+from bbn_tf.modes.modes import MODES, weights_to_start_from
 from bbn_tf.run_names import run_name
 from bbn_tf.settings import Settings
 from bbn_tf.training.class_weights import CLASS_WEIGHTS
 from bbn_tf.training.classifiers import CLASSIFIERS
-from bbn_tf.training.fine_tuning import FREEZE, has_batch_norm, mixes_where_it_can, something_to_keep, weights_exist
+from bbn_tf.training.fine_tuning import FREEZE, has_batch_norm, mixes_where_it_can, something_to_keep
 from bbn_tf.training.losses import LOSSES
 from bbn_tf.training.lr_schedules import LR_SCHEDULES
 from bbn_tf.training.methods import EQ_3, MODELS
@@ -66,11 +66,6 @@ def _linear_in_a_second_stage(value, values):
     return "not in a second stage, whose classifier is linear" if cosines else None
 
 
-def _init_from(value, values):
-    inside = outside_the_run(value, values) if MODES[values["mode"]].resumes else None
-    return not_empty(value, values) or weights_exist(value, values) or inside
-
-
 @dataclasses.dataclass(frozen=True, init=False, eq=False)
 class Config:
     """One run's settings; these fields, and those that `SETTINGS` has of the chosen rows, None without a meaning.
@@ -90,15 +85,13 @@ class Config:
         None,
         "Folder of the run, by default saved_models/<name from the settings>; predict: or of an exported model.",
         rule=_of_report,
+        path=True,
     )
 
     dataset: str = _core(DATA, "digits_lt", "Data set.", table=DATASETS)
-    validation_fraction: float = _core(
-        DATA,
-        0.0,
-        "Part of the training images to hold out, class by class, and to evaluate on instead of the test set.",
-        rule=at_least(0, below=1),
-    )
+    validation_fraction: float = _core(DATA, 0.0, HELD_OUT.help, rule=HELD_OUT.rule)
+
+    evaluate_on: str | None = _core(DATA, None, EVALUATE_ON.help, names=EVALUATE_ON.names)
 
     model: str = _core(REPRESENTATION, "bbn", "bbn: two branches. plain: the same network with one.", table=MODELS)
     backbone: str = _core(
@@ -112,7 +105,8 @@ class Config:
         None,
         "Start from the trunk and the branches of a run (folder or .keras file) or torchvision (.npz); of keras:NAME "
         "also imagenet, which is downloaded, or such a file (.h5).",
-        rule=_init_from,
+        rule=weights_to_start_from,
+        path=True,
     )
     freeze: str = _core(
         REPRESENTATION, "none", "What stays as it is: trunk, BatchNorm included.", table=FREEZE, rule=something_to_keep
@@ -137,9 +131,7 @@ class Config:
         table=MIXUP,
         rule=mixes_where_it_can,
     )
-    sync_batch_norm: bool = _core(
-        REPRESENTATION, False, "BatchNorm statistics over the batch of all replicas.", rule=has_batch_norm
-    )
+    sync_batch_norm: bool = _core(REPRESENTATION, False, "BatchNorm statistics of all replicas.", rule=has_batch_norm)
     mixed_precision: bool = _core(REPRESENTATION, False, "Compute in bfloat16, keep weights and loss in float32.")
 
     epochs: int = _core(CLASSIFIER, 200, "Epochs to train.", rule=_at_least_one)
@@ -162,10 +154,7 @@ class Config:
     seed: int = _core(DATA, 0, "Of initial weights, draws and the validation split.", rule=is_seed)
     deterministic: bool = _core(CLASSIFIER, False, "Slower operations whose results do not depend on timing.")
     eval_every: int = _core(
-        CLASSIFIER,
-        10,
-        "Evaluate every so many epochs, and after the last; 0: after the last only.",
-        rule=at_least(0),
+        CLASSIFIER, 10, "Evaluate every so many epochs, and after the last; 0: after the last only.", rule=at_least(0)
     )
 
     def __init__(self, **given):
@@ -183,6 +172,7 @@ class Config:
         mode = SETTINGS.complete(given)
         own = [setting.name for setting in MODES[mode["mode"]].settings]
         values = {**run, "mode": mode["mode"], "model_dir": mode["model_dir"]}
+        values |= {name: given[name] for name in MODES[mode["mode"]].overrides or () if given.get(name) is not None}
         values |= {name: run[name] if name == "data_dir" and given.get(name) is None else mode[name] for name in own}
         self = cls.__new__(cls)
         self._become(values, {**recorded, **given})
@@ -190,6 +180,8 @@ class Config:
 
     def _become(self, values, given):
         values = {**values, "given": {name: value for name, value in given.items() if value is not None}}
+        if values["evaluate_on"] == ("validation" if values["validation_fraction"] else "test"):
+            values["evaluate_on"] = None  # as it is without it
         if values["from_run"] is not None:
             values["from_run"] = os.path.normpath(values["from_run"])
         if values["model_dir"] is None and not _of_report(None, values):

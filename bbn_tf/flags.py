@@ -1,15 +1,19 @@
 """The absl flags made of the settings, and the settings of a command line or a finished run from them."""
 
+import os
 import typing
 
 from absl import flags
 
+from bbn_tf import flag_files
 from bbn_tf.choices import CLASSIFIER, DATA, MOST_LISTED, SECOND_STAGE, START, as_text, listed
 from bbn_tf.config import SETTINGS, Config
 from bbn_tf.errors import UserError
 from bbn_tf.modes.modes import MODES
 from bbn_tf.runs.exported import read_export_facts
 from bbn_tf.runs.folder import RunFolder
+
+ANY_PLACE = ("data_dir", "evaluate_on")  # what of the data may differ between the stages
 
 
 def define(flag_values=flags.FLAGS):
@@ -50,8 +54,8 @@ def parse(arguments, settings_of=None):
     values = flags.FlagValues()
     define(values)
     try:
-        rest = values(["main.py", *arguments])[1:]
-    except (flags.Error, UnicodeDecodeError) as error:  # the latter of a flag file
+        rest = values(["main.py", *flag_files.expand(arguments)])[1:]
+    except flags.Error as error:
         raise UserError(" ".join(str(error).split())) from error
     if rest:
         raise UserError(f"{rest[0]}: not a flag")
@@ -107,8 +111,13 @@ def _refuse(given, mode, rule):
         if name in SETTINGS.owners and SETTINGS.owners[name][0][0] == "mode":
             if (("mode", mode)) not in SETTINGS.owners[name]:
                 raise UserError(f"--{name}: {SETTINGS.no_meaning(name, {'mode': mode})}")
-        elif SETTINGS[name].part != START:
+        elif SETTINGS[name].part != START and name not in (MODES[mode].overrides or ()):
             raise UserError(f"--{name}: {rule.format(mode=mode)}")
+
+
+def of_finished_run(folder):
+    """`Config` of the evaluation of a finished run; see `from_flags`."""
+    return _of_finished_run({"mode": "evaluate", "model_dir": str(folder)}, "evaluate")
 
 
 def _of_finished_run(given, mode):
@@ -147,7 +156,7 @@ def _second_stage(given, settings_of):
         raise UserError(f"--branch={given['branch']}: only of a BBN; {given['from_run']} has one branch")
     dataset = given.get("dataset", recorded["dataset"])
     there = {name: value for name, value in recorded.items() if SETTINGS[name].part == DATA or name == "data_dir"}
-    known = {"dataset", "data_dir", "seed", "validation_fraction"}
+    known = {"dataset", "data_dir", "seed", "validation_fraction", "evaluate_on"}
     known |= {setting.name for setting in SETTINGS["dataset"].table[dataset].settings}
     there = {name: value for name, value in there.items() if name in known}
     config = Config(**{**there, **given})
@@ -162,7 +171,7 @@ def _check_same_data(config, there):
         config: `Config` of the second stage.
         there: dict name -> value of the first stage's settings of its data.
     """
-    differ = [name for name, value in there.items() if getattr(config, name) != value and name != "data_dir"]
+    differ = [name for name, value in there.items() if getattr(config, name) != value and name not in ANY_PLACE]
     if config.row("classifier").untrained:
         rule = f"must be that of --from_run with --classifier={config.classifier}, which goes by its counts"
         _refuse_first(config, [name for name in differ if name != "seed"], rule)
@@ -186,6 +195,8 @@ def parsed(name, value):
             return tuple(typing.get_args(kind)[0](part) for part in parts if part != "")
         if isinstance(value, str) and kind is bool:
             return {"True": True, "False": False}[value]
+        if SETTINGS[name].path and value is not None:
+            return os.path.expanduser(value)
         return kind(value) if isinstance(value, str) else value
     except (ValueError, KeyError):
         shown = ",".join(value) if isinstance(value, list) else value

@@ -4,8 +4,10 @@
 
 Writes a stand-in for iNaturalist 2018 into FOLDER (default: a temporary one that is deleted): its JSON fields, 437,513
 training images of 8,142 classes (1,000 to 2 a class, as there) and 24,426 to validate on, all of which name one of 300
-generated JPEGs of 800 x 600.  Prints what reading the index takes in time and memory, reversed draws a second, images
-a second on ONE core from JPEG to batch beside the bare decoder's, and how each grows with classes and images.
+generated JPEGs of 800 x 600.  Prints what reading the index takes in time and memory, what the run's record of its
+images takes (with names as unlike each other as iNaturalist's are), reversed draws a second, images a second on ONE
+core from JPEG to batch and in the check before a training beside the bare decoder's, and how each grows with classes
+and images.
 """
 
 import json
@@ -22,6 +24,7 @@ SIZES = ((1_018, 54_689), (2_036, 109_378), (4_071, 218_757), (8_142, 437_513)) 
 FILES = 300
 BATCH = 128
 SECONDS = 8
+CHECKED = 2_000  # files
 
 
 def main():
@@ -140,6 +143,7 @@ def index(folder):
         dataset, BATCH, sampler="reversed", paired=True, augment="basic", seed=0, initial_epoch=0, epochs=1
     )
     _, first = timed(lambda: next(iter(batches)))
+    recording = record_cost(dataset, folder / "run", timed)
     counts = dataset.class_counts
     acceptance = samplers.acceptance_probs(counts, samplers.reversed_(counts))
     drawn = input_pipeline.resampled_indices(
@@ -148,6 +152,7 @@ def index(folder):
     return {
         "reading both JSON files, s": reading,
         "checking all files at a glance, s": checking,
+        **recording,
         "first batch of both streams, s": first,
         "paths and labels, MB": sum(array.nbytes for array in arrays) / 1e6,
         "process before, MB": before,
@@ -158,11 +163,35 @@ def index(folder):
     }
 
 
+def record_cost(dataset, folder, timed):
+    """Time and size of a run's record of its images, and of reading it and comparing it with what is there."""
+    from bbn_tf.data import record, recorded
+
+    rows, looking = timed(dataset.identities)
+    rows = {part: [(label, unlike(name), size) for label, name, size in keys] for part, keys in rows.items()}
+    written, writing = timed(lambda: record.write(folder, dataset.class_names, rows))
+    read, reading = timed(lambda: record.read(folder))
+    assert read == written
+    _, following = timed(lambda: recorded.follow(read, dataset.class_names, dataset.parts))
+    return {
+        "recording all images, s": looking + writing,
+        "the record, MB": sum(path.stat().st_size for path in folder.iterdir()) / 1e6,
+        "reading the record, s": reading,
+        "comparing it with the files, s": following,
+    }
+
+
+def unlike(name):
+    """A name as long, but with digits that do not repeat, which are the larger part of a packed record."""
+    start, _, _ = name.rpartition("/")
+    return f"{start}/{os.urandom(16).hex()}.jpg"
+
+
 def decoding(folder):
     """Images a second: the decoder alone, and from JPEG to batch with every input style."""
     import tensorflow as tf
 
-    from bbn_tf.data import datasets, input_pipeline
+    from bbn_tf.data import datasets, file_checks, input_pipeline
 
     contents = [path.read_bytes() for path in sorted((folder / "train_val2018" / "Plantae").iterdir())]
     dataset = datasets.load(
@@ -174,6 +203,9 @@ def decoding(folder):
             dataset, BATCH, sampler="reversed", paired=True, augment=augment, seed=0, initial_epoch=0, epochs=1
         )
         rates[f"from JPEG to batch, --augment={augment}"] = per_second(batches, 2 * BATCH)
+    start = time.perf_counter()
+    assert not file_checks.decode(dataset.train_items[:CHECKED])
+    rates["decoding all files before a training"] = CHECKED / (time.perf_counter() - start)
     rates["the decoder again, whole image"] = calls_per_second(lambda c: tf.io.decode_jpeg(c, channels=3), contents)
     return rates
 

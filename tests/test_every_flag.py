@@ -29,6 +29,7 @@ CHANGES = {  # flag -> (what else must be set for it to mean anything, another v
     "imbalance_profile": ({}, "step"),
     "imbalance_seed": ({}, 1),
     "validation_fraction": ({}, 0.2),
+    "evaluate_on": ({"validation_fraction": 0.2}, "test"),
     "model": ({}, "plain"),
     "backbone": ({}, "resnet14"),
     "feature_convention": ({}, "paper"),

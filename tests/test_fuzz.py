@@ -96,6 +96,7 @@ CHOICES = (
     "mixup_sampler",
     "branch",
     "classifier",
+    "evaluate_on",
 )
 BOOLEANS = ("overwrite", "sync_batch_norm", "mixed_precision", "nesterov", "deterministic", "skip_unreadable")
 LISTS = {

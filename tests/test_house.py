@@ -6,13 +6,15 @@ import pathlib
 import pytest
 
 PACKAGE = pathlib.Path(__file__).parents[1] / "bbn_tf"
-BASE = {"choices", "files", "errors"}
+BASE = {"choices", "files", "errors", "surroundings"}
 MAY_IMPORT = {  # room -> what of bbn_tf its modules may import, besides itself
     "errors": set(),
     "files": {"errors"},
     "choices": set(),
     "settings": {"choices", "errors"},
     "saving": {"models", "training"},
+    "flag_files": {"errors"},
+    "surroundings": {"errors"},
     "data": BASE,
     "models": BASE,
     "training": BASE | {"data", "models"},

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from bbn_tf.data import containers, decoding, orientation
+
 ENLARGED = 256 / 224  # the shorter side before a crop, in sides of the crop (section 5.2 of arXiv:1912.02413)
 TRIES = 10  # of `random_resized`, as torchvision's
 AREA, LOG_RATIO = (0.08, 1.0), 0.2876820724517809  # shares of the image's area; log(4/3)
@@ -53,8 +55,10 @@ def random_resized(shape, key):
 def decode(content, crop, size, key=None):
     """The crop of an encoded image; of a JPEG no more is decoded than it needs.
 
+    A window is drawn in the upright image.  Where the image is stored otherwise, the window is looked up there.
+
     Args:
-        content: scalar string, JPEG, PNG, WebP, GIF (its first frame) or BMP.
+        content: scalar string, see `decoding`.
         crop: `central`, `random` or `random_resized`.
         size: side of the result in pixels.
         key: int [2], for a random crop.
@@ -66,21 +70,26 @@ def decode(content, crop, size, key=None):
         tf.errors.InvalidArgumentError: it can't be decoded.
     """
 
+    def part_of_jpeg(window):
+        return resize(tf.io.decode_and_crop_jpeg(content, window, channels=3)[None], size)[0]
+
+    def from_upright_jpeg():
+        return part_of_jpeg(crop(tf.io.extract_jpeg_shape(content)[:2], key))
+
+    def from_turned_jpeg():
+        held = orientation.of_jpeg(content)
+        shape = orientation.upright_shape(tf.io.extract_jpeg_shape(content)[:2], held)
+        stored = part_of_jpeg(orientation.stored_window(crop(shape, key), shape, held))
+        return orientation.turn(stored, held)  # after resizing, since there is less of it
+
     def from_jpeg():
-        window = crop(tf.io.extract_jpeg_shape(content)[:2], key)
-        return tf.io.decode_and_crop_jpeg(content, window, channels=3)
+        return tf.cond(containers.names_exif(content), from_turned_jpeg, from_upright_jpeg)
 
     def from_other():
-        image = decode_whole(content)
-        return cut(image[None], crop(tf.shape(image)[:2], key))[0]
+        image = decoding.decode(content)
+        return resize(cut(image[None], crop(tf.shape(image)[:2], key)), size)[0]
 
-    return resize(tf.cond(tf.io.is_jpeg(content), from_jpeg, from_other)[None], size)[0]
-
-
-def decode_whole(content):
-    """A file's content, scalar string -> uint8 [H, W, 3]; raises tf.errors.InvalidArgumentError."""
-    image = tf.io.decode_image(content, channels=3, expand_animations=False)
-    return tf.ensure_shape(image, [None, None, 3])
+    return tf.ensure_shape(tf.cond(tf.io.is_jpeg(content), from_jpeg, from_other), [size, size, 3])
 
 
 def cut(images, window):

@@ -1,8 +1,9 @@
 """The data sets by name, and how one becomes long-tailed."""
 
-from bbn_tf.choices import Choice, Setting, Table, above, is_seed, within
+from bbn_tf.choices import Choice, Setting, Table, above, at_least, is_seed, within
 from bbn_tf.data import long_tail
 from bbn_tf.data.long_tail import LONG_TAIL
+from bbn_tf.errors import UserError
 
 IMAGE_SIZE = Setting(
     "image_size", 224, "Side of the crop of an image file that the network sees, in pixels.", rule=within(8, 4096)
@@ -20,9 +21,24 @@ TEST_FRACTION = Setting(
 SPLIT_SEED = Setting("split_seed", None, "Which images that part is (0 if not given).", kind=int, rule=is_seed)
 
 
+HELD_OUT = Setting(
+    "validation_fraction",
+    0.0,
+    "Part of the training images to hold out, class by class, and to evaluate on unless --evaluate_on=test.",
+    rule=at_least(0, below=1),
+)
+EVALUATE_ON = Setting(
+    "evaluate_on",
+    None,
+    "test, or validation: val/ or what --validation_fraction holds out; by default test without such a fraction.",
+    kind=str,
+    names=("test", "validation"),
+)
+
+
 def _files(function, *settings, **options):
     """Image files of any size, long-tailed as they come."""
-    return Choice(function, IMAGE_SIZE, SKIP_UNREADABLE, *settings, files=True, encoded=True, **options)
+    return Choice(function, IMAGE_SIZE, SKIP_UNREADABLE, *settings, files=True, encoded=True, splits=True, **options)
 
 
 def _records(name):
@@ -31,7 +47,7 @@ def _records(name):
 
 
 # Traits: `files`, the images are files below --data_dir; `encoded`, they are decoded when drawn, and of any size;
-# `own_images`, --data_dir says which data these are.
+# `own_images`, --data_dir says which data these are; `splits`, it holds images out itself and follows a run's record.
 DATASETS = Table(
     "dataset",
     digits_lt=Choice("bbn_tf.data.small_sets:digits", *LONG_TAIL),
@@ -46,7 +62,7 @@ DATASETS = Table(
 
 
 def load(name, *, data_dir=None, imbalance_factor=None, imbalance_profile="exp", imbalance_seed=0,
-         validation_fraction=0.0, seed=0, **settings):  # fmt: skip
+         validation_fraction=0.0, seed=0, evaluate_on=None, **settings):  # fmt: skip
     """A long-tailed data set.
 
     Args:
@@ -55,9 +71,10 @@ def load(name, *, data_dir=None, imbalance_factor=None, imbalance_profile="exp",
         imbalance_factor, imbalance_profile: see `long_tail.class_counts`; None for the data as they are.
         imbalance_seed: which images are kept.
         validation_fraction: in [0, 1); if positive, that part of the long-tailed training images, class by
-            class, takes the test set's place and is not trained on.
+            class, is not trained on.
         seed: which images are held out.
-        **settings: what only this data set has.
+        evaluate_on: "test", "validation" or None for "validation" with a fraction and else "test".
+        **settings: what only this data set has, and for one that splits its files what `file_sets.load` takes.
 
     Returns:
         `ImageDataset`.
@@ -65,10 +82,16 @@ def load(name, *, data_dir=None, imbalance_factor=None, imbalance_profile="exp",
     Raises:
         UserError: data not available, or a class would be empty.
     """
+    if DATASETS[name].splits:
+        held = {"validation_fraction": validation_fraction, "seed": seed, "evaluate_on": evaluate_on}
+        return DATASETS[name](data_dir, **held, **settings)
     tail = DATASETS[name](data_dir, **settings)
     if imbalance_factor is not None:
         counts = long_tail.class_counts(tail.class_counts.max(), tail.num_classes, imbalance_factor, imbalance_profile)
         tail = tail.keep(long_tail.subset_indices(tail.train_labels, counts, imbalance_seed))
     if not validation_fraction:
+        if evaluate_on == "validation":
+            raise UserError("--evaluate_on=validation: needs --validation_fraction, the part to hold out")
         return tail
-    return tail.held_out(*long_tail.stratified_split(tail.train_labels, validation_fraction, seed))
+    train, held_out = long_tail.stratified_split(tail.train_labels, validation_fraction, seed)
+    return tail.keep(train) if evaluate_on == "test" else tail.held_out(train, held_out)

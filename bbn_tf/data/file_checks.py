@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import multiprocessing.pool
 import os
-import re
 import sys
 
 from bbn_tf.errors import UserError
@@ -27,6 +26,11 @@ def glance(paths):
         dict index -> reason, of the damaged ones.
     """
     return _damaged(_in_parallel(_glance_at, paths, "checking files"))
+
+
+def decode(paths):
+    """Decodes every file in full: like `glance`, but sees what the decoder can."""
+    return _damaged(reason for _, reason in _in_parallel(_read_in_full, paths, "decoding files"))
 
 
 class Inspection:
@@ -74,8 +78,8 @@ def naming_damaged(paths):
         if not damaged:
             raise
         raise UserError(
-            f"{named(files, damaged)}: can't be decoded; replace what is damaged (--mode=describe lists it), then the "
-            "same command goes on after the last finished epoch"
+            f"{named(files, damaged)}: can't be decoded; put whole files in their place and train again with "
+            "--overwrite, or leave them out in a new run with --skip_unreadable (--mode=describe lists all)"
         ) from error
 
 
@@ -135,23 +139,12 @@ def _content(path):
 
 
 def _decoding_error(content):
-    import tensorflow as tf
-
-    from bbn_tf.data import crops
+    from bbn_tf.data import decoding
 
     if not content:
         return "empty"
-    try:
-        crops.decode_whole(tf.constant(content))
-    except tf.errors.InvalidArgumentError as error:
-        return first_sentence(error)
-    return None
-
-
-def first_sentence(error):
-    """What TensorFlow's decoder says, without the operation's name and in one line."""
-    text = " ".join(re.sub(r"{{.*?}}|\[Op:.*?\]", "", error.message).split())
-    return text.partition(". ")[0].rstrip(".")[:80]
+    reason = decoding.refusal(content)
+    return reason and reason.partition(". ")[0].rstrip(".")[:80]
 
 
 def _in_parallel(function, paths, doing):

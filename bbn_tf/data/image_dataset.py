@@ -18,6 +18,7 @@ class ImageDataset:
         class_names: C names, head to tail.
         mean, std: per channel, of images scaled to [0, 1].
         horizontal_flip: whether a mirrored image is still of its class.
+        evaluated_on: what the part to evaluate on is, "test" or "validation".
     """
 
     train_items: np.ndarray
@@ -28,6 +29,7 @@ class ImageDataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     horizontal_flip: bool = True
+    evaluated_on: str = "test"
     one_by_one = False  # whether `reader` takes one index at a time
 
     @property
@@ -63,4 +65,6 @@ class ImageDataset:
     def held_out(self, train, held_out):
         """The same data set with training images `held_out` (int [M]) to evaluate on, and `train` to train on."""
         items, labels = self.part("train")
-        return dataclasses.replace(self.keep(train), eval_items=items[held_out], eval_labels=labels[held_out])
+        return dataclasses.replace(
+            self.keep(train), eval_items=items[held_out], eval_labels=labels[held_out], evaluated_on="validation"
+        )

@@ -5,7 +5,7 @@ import typing
 
 import numpy as np
 
-from bbn_tf.data import readers
+from bbn_tf.data import file_sets, old_rule, readers, recorded
 from bbn_tf.data.image_dataset import ImageDataset
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # the published code's, of photographs
@@ -18,11 +18,14 @@ class FileDataset(ImageDataset):
     Attributes:
         train_items, eval_items: their paths, bytes [N].
         image_size: side of the crop that the network sees.
+        parts: dict part -> `image_parts.ImageFiles`, of all images, also those that are neither trained nor evaluated
+            on; None of what is no file.
     """
 
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     image_size: int = 224
+    parts: dict | None = None
     one_by_one = True
 
     @property
@@ -30,7 +33,19 @@ class FileDataset(ImageDataset):
         return (self.image_size, self.image_size, 3)
 
     def files(self):
-        return np.concatenate([self.train_items, self.eval_items])
+        paths = np.concatenate([self.train_items, self.eval_items])
+        return paths[paths != b""]  # an evaluation knows no paths of training images
+
+    def identities(self, started_from=None):
+        """dict part -> list of (label, path below the class, size): what `record.write` takes.
+
+        Args:
+            started_from: `record.Record` of the run that this one starts from.
+        """
+        rows = {part: files.identities() for part, files in self.parts.items()}
+        if started_from is not None:
+            rows["earlier"] = recorded.earlier(started_from, self.class_names, rows["train"])
+        return rows
 
     def reader(self, part, augment="none"):
         """How tf.data reads an image of `part`, "train" or "eval": see `readers.image_reader`."""
@@ -39,6 +54,30 @@ class FileDataset(ImageDataset):
 
     def _contents(self, paths):
         return readers.file_contents(paths)
+
+
+def load(listed, image_size, split, *, old=False, **how):
+    """`FileDataset` of a `file_sets.Listed`.
+
+    Args:
+        listed: `Listed`.
+        image_size: side of the crop that the network sees.
+        split: `file_sets.Split`.
+        old: whether it is for a run without a record.
+        **how: see `file_sets.load`.
+    """
+    parts, evaluated = (old_rule.load if old else file_sets.load)(listed, split, **how)
+    train, held_out = parts["train"], parts[evaluated]
+    return FileDataset(
+        train.paths,
+        train.labels,
+        held_out.paths,
+        held_out.labels,
+        listed.class_names,
+        image_size=image_size,
+        parts=parts,
+        evaluated_on=evaluated,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,30 +3,34 @@
 import json
 import pathlib
 
-import numpy as np
-
-from bbn_tf.data import file_checks
-from bbn_tf.data.image_folders import checked_dataset, readable
+from bbn_tf.data import image_files
+from bbn_tf.data.file_sets import Listed, Split
+from bbn_tf.data.image_parts import files_of_rows
 from bbn_tf.errors import UserError
 
 LISTS = ("images", "annotations", "categories")
 SOURCE = "https://github.com/visipedia/inat_comp/tree/master/{year}"
 
 
-def load(data_dir, year, image_size, skip_unreadable=False, find_damage=file_checks.glance):
+def load(data_dir, year, image_size, *, validation_fraction=0.0, seed=0, evaluate_on=None, **how):
+    """`FileDataset`; see `listed` and `image_folders.load`."""
+    split = Split(validation_fraction=validation_fraction, seed=seed, evaluate_on=evaluate_on)
+    return image_files.load(listed(data_dir, year), image_size, split, **how)
+
+
+def listed(data_dir, year):
     """The official training and validation images (section 5.1 of arXiv:1912.02413).
 
     Args:
         data_dir: folder with train<year>.json, val<year>.json and the images where their `file_name` says; in 2018
             names of the classes are numbers unless categories.json, which was published later, is there too.
         year: 2017 or 2018.
-        image_size, skip_unreadable, find_damage: as of `image_folders.load`.
 
     Returns:
-        `FileDataset`, classes in the order of their ids.
+        `Listed`, classes in the order of their ids; the validation images are what the paper evaluates on: "test".
 
     Raises:
-        UserError: a file is missing or not like that, or images are damaged.
+        UserError: a file is missing or not like that.
     """
     root = pathlib.Path(data_dir)
     files = [root / f"{part}{year}.json" for part in ("train", "val")]
@@ -41,9 +45,8 @@ def load(data_dir, year, image_size, skip_unreadable=False, find_damage=file_che
     classes = sorted(names)
     if (later := root / "categories.json").is_file():
         names |= dict(*_read(later, lambda content: [content]))
-    parts = [_paths_and_labels(*table[:2], classes, file) for table, file in zip(tables, files, strict=True)]
-    parts = readable(parts, root, skip_unreadable, find_damage)
-    return checked_dataset(parts, tuple(str(names[category]) for category in classes), root, image_size)
+    train, test = (_image_files(*table[:2], classes, file) for table, file in zip(tables, files, strict=True))
+    return Listed(str(root), tuple(str(names[category]) for category in classes), {"train": train, "test": test})
 
 
 def _read(file, pick):
@@ -75,8 +78,8 @@ def _needed(entry):
     return entry
 
 
-def _paths_and_labels(images, annotations, classes, file):
-    """(paths bytes [N], labels int64 [N]), in the order of the images.
+def _image_files(images, annotations, classes, file):
+    """`ImageFiles` in the order of the images; an image's path below its class is its `file_name`.
 
     Raises:
         UserError: an image has not one annotation, or a category is unknown.
@@ -89,6 +92,6 @@ def _paths_and_labels(images, annotations, classes, file):
         labels = [label_of[category_of[image]] for image, _ in images]
     except KeyError as error:
         raise UserError(f"{file}: an image has no annotation, or one of an unknown category ({error})") from error
-    folder = bytes(file.parent)
-    paths = [folder + b"/" + str(name).encode() for _, name in images]
-    return np.array(paths, np.bytes_), np.array(labels, np.int64)
+    folder = bytes(file.parent) + b"/"
+    paths = [folder + str(name).encode() for _, name in images]
+    return files_of_rows(list(zip(paths, labels, [len(folder)] * len(paths), strict=True)))

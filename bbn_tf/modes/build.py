@@ -7,7 +7,7 @@ import functools
 import keras
 import tensorflow as tf
 
-from bbn_tf import saving  # noqa: F401  (what a saved model is made of)
+from bbn_tf import saving, surroundings  # noqa: F401  (saving: what a saved model is made of)
 from bbn_tf.choices import imported
 from bbn_tf.data import datasets, input_pipeline
 from bbn_tf.errors import UserError
@@ -57,7 +57,7 @@ def strategy(config):
 
 def _refuse_on_other_backends(name, used):
     if used:
-        raise UserError(f"--{name}: only on the TensorFlow backend; here Keras runs on {keras.backend.backend()}")
+        raise UserError(f"--{name}: only on the TensorFlow backend; here {surroundings.backend()[1]}")
 
 
 @functools.cache  # a second strategy over the same devices would reuse the first one's keys of collective operations
@@ -79,6 +79,7 @@ def dataset(config, **options):
         data_dir=config.data_dir,
         validation_fraction=config.validation_fraction,
         seed=config.seed,
+        evaluate_on=config.evaluate_on,
         **{**config.own("dataset"), **options},
     )
     row = BACKBONES.get(_trained_backbone(config))
@@ -87,7 +88,7 @@ def dataset(config, **options):
 
 def _trained_backbone(config):
     """Name of the backbone; a second stage has that of the run it starts from."""
-    if config.from_run is None:
+    if config.from_run is None or config.row("mode").of_run:
         return config.backbone
     return RunFolder(config.from_run, flag="from_run").read_settings().get("backbone")
 

@@ -7,7 +7,7 @@ from bbn_tf.errors import UserError
 from bbn_tf.modes.train import train_and_evaluate
 from bbn_tf.runs import report_pictures
 from bbn_tf.runs.folder import RunFolder
-from bbn_tf.runs.tables import table
+from bbn_tf.runs.tables import images_note, table
 
 LABELS = {"plain": "plain (cross-entropy)", "bbn": "BBN"}
 
@@ -32,5 +32,7 @@ def run(config):
     report_pictures.save("error_by_class", labelled, picture, title="Error by class")
     print(f"\nTop-1 error (%) on {config.dataset}, seed {config.seed}")
     print(table({label: metrics for label, (metrics,) in labelled.items()}))
+    if note := images_note(list(rows.values())):
+        print(f"note: {note}")
     print(f"error by class, head to tail: {picture}")
     return rows

@@ -103,10 +103,14 @@ def files_report(dataset, inspection, root):
 
 def _places(dataset):
     """dict path -> (part, label)."""
-    parts = (("train", *dataset.part("train")), ("test", *dataset.part("eval")))
+    if dataset.parts is None:
+        parts = (("train", *dataset.part("train")), ("test", *dataset.part("eval")))
+    else:
+        parts = ((part, files.paths, files.labels) for part, files in dataset.parts.items())
     return {path: (part, label) for part, paths, labels in parts for path, label in zip(paths, labels, strict=True)}
 
 
+@pictures.plain_text
 def draw(dataset, title, path):
     """Draws class counts, and below them the samplers' shares, over the classes head to tail.
 

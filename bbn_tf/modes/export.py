@@ -15,7 +15,8 @@ import tempfile
 import keras
 import tensorflow as tf
 
-from bbn_tf.data import crops, readers
+from bbn_tf import surroundings
+from bbn_tf.data import crops, decoding, readers
 from bbn_tf.errors import UserError
 from bbn_tf.files import TEMPORARY, write_json, writing
 from bbn_tf.modes import build
@@ -49,7 +50,7 @@ class Serving:
         return self._with_names(self.pixels(self._resize(image)))
 
     def encoded(self, image_bytes):
-        """Files' contents, string [B]: JPEG, PNG, GIF (its first frame), BMP or WebP, each of its own size.
+        """Files' contents, string [B], each of its own size; see `bbn_tf.data.decoding`.
 
         Raises:
             tf.errors.InvalidArgumentError: one of them can't be decoded; the message says why.
@@ -66,7 +67,7 @@ class Serving:
     def _decode(self, content):
         if self.central:
             return crops.decode(content, crops.central, self.height)
-        return self._resize(crops.decode_whole(content)[None])[0]
+        return self._resize(decoding.decode(content)[None])[0]
 
     def _resize(self, images):
         """[B, H', W', 3] -> float32 [B, H, W, 3]; antialiased, since photos are much larger than 32x32."""
@@ -114,11 +115,11 @@ def run(config):
 
 
 def require_tensorflow(mode):
-    backend = keras.backend.backend()
-    if backend != "tensorflow":
+    name, where = surroundings.backend()
+    if name != "tensorflow":
         raise UserError(
-            f"KERAS_BACKEND={backend}: --mode={mode} needs the TensorFlow backend, on which a model trained on any "
-            "backend loads; unset it"
+            f"{where}: --mode={mode} needs the TensorFlow backend, on which a model trained on any backend loads; set "
+            "KERAS_BACKEND=tensorflow"
         )
 
 

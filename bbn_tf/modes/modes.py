@@ -7,6 +7,7 @@ from bbn_tf.data.datasets import DATASETS
 from bbn_tf.modes.formats import EXPORT_FORMATS
 from bbn_tf.training import hosts
 from bbn_tf.training.classifiers import BRANCH, CLASSIFIER_SETTING
+from bbn_tf.training.fine_tuning import weights_exist
 
 
 def _where_files_need_it(value, values):
@@ -39,6 +40,12 @@ def outside_the_run(value, values):
     return f"must be outside --model_dir={values['model_dir']}" if path.startswith(folder) else None
 
 
+def weights_to_start_from(value, values):
+    """Rule for init_from."""
+    inside = outside_the_run(value, values) if MODES[values["mode"]].resumes else None
+    return not_empty(value, values) or weights_exist(value, values) or inside
+
+
 def _first_stage(value, values):
     if values["mode"] == "probe" and not value:
         return "--mode=probe: needs --from_run, the folder of a finished run"
@@ -56,6 +63,7 @@ DATA_DIR = _start(
     "Folder of the data: TFDS's (~/tensorflow_datasets if not given), or that of the images.",
     kind=str,
     rule=_where_files_need_it,
+    path=True,
 )
 NUM_DEVICES = _start(
     "num_devices",
@@ -76,28 +84,45 @@ PLAN = _start(
     "TOML file of rows, columns and seeds, see flags/plans/. Without it a report is of all runs below --model_dir.",
     kind=str,
     rule=_of_sweep,
+    path=True,
 )
 JOBS = _start("jobs", 1, "How many runs of a sweep at a time.", rule=at_least(1))
 IMAGES = _start(
-    "images", None, "An image file, or a folder searched through all its levels.", kind=str, rule=_of_predict
+    "images", None, "An image file, or a folder searched through all its levels.", kind=str, rule=_of_predict, path=True
 )
-OUTPUT = _start("output", "predictions.csv", "The file to write: CSV, or describe's picture.", rule=not_empty)
+OUTPUT = _start(
+    "output",
+    "predictions.csv",
+    "What to write: predict's CSV file, describe's picture, the folder of evaluate's two CSV files.",
+    rule=not_empty,
+    path=True,
+)
 FROM_RUN = Setting(
     "from_run",
     None,
     "Folder of the finished run whose representation a second stage keeps.",
     kind=str,
     rule=_first_stage,
+    path=True,
     part=SECOND_STAGE,
 )
 TRAINING = (OVERWRITE, DATA_DIR, NUM_DEVICES, PROFILE_STEPS)
 
-# Traits: `reads_data`; `of_run`, all settings are the run's in --model_dir; `of_plan`, all are the plan's;
-# `resumes`, finished epochs are saved.
+# Traits: `reads_data`; `of_run`, all settings are the run's in --model_dir but for those in `overrides`; `of_plan`, all
+# are the plan's; `resumes`, finished epochs are saved.
 MODES = Table(
     "mode",
     train=Choice("bbn_tf.modes.train:run", *TRAINING, *hosts.SETTINGS, reads_data=True, resumes=True),
-    evaluate=Choice("bbn_tf.modes.evaluate:run", DATA_DIR, NUM_DEVICES, reads_data=True, of_run=True),
+    evaluate=Choice(
+        "bbn_tf.modes.evaluate:run",
+        DATA_DIR,
+        NUM_DEVICES,
+        OUTPUT.with_default(None),
+        OVERWRITE,
+        reads_data=True,
+        of_run=True,
+        overrides=("evaluate_on",),
+    ),
     compare=Choice("bbn_tf.modes.compare:run", *TRAINING, reads_data=True, resumes=True),
     probe=Choice(
         "bbn_tf.modes.train:run",

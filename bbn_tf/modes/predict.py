@@ -1,22 +1,20 @@
 """Classifies image files with a run's model or an exported one, into a CSV file."""
 
-import csv
 import pathlib
-import re
 import sys
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from bbn_tf.data import crops
+from bbn_tf.data import decoding, listing
 from bbn_tf.errors import UserError
-from bbn_tf.files import atomic_path, check_output
+from bbn_tf.files import check_output
 from bbn_tf.modes import build, export
+from bbn_tf.runs import csv_files
 from bbn_tf.runs.exported import read_export_facts
 from bbn_tf.runs.folder import RunFolder
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")  # looked for in a folder, in small or capital letters
 BATCH = 64
 TOP = 5
 
@@ -38,34 +36,40 @@ def run(config):
     check_output(config.output, config.overwrite)
     classify, class_names = load_classifier(config)
     top = min(TOP, len(class_names))
-    unreadable = 0
-    with atomic_path(config.output) as temporary, open_csv(temporary) as file:
-        writer = csv.writer(file)
-        writer.writerow(header(top))
+    unreadable = []
+
+    def rows():
         for path, probabilities, error in results(files, classify):
-            writer.writerow([path, *cells(probabilities, class_names, top), error])
-            unreadable += bool(error)
+            yield [path, *cells(probabilities, class_names, top), error]
+            unreadable.extend([path] if error else [])
+
+    csv_files.write(config.output, header(top), rows())
     if unreadable:
         raise UserError(
-            f"--images={config.images}: {unreadable} of {len(files)} files can't be read, see the column error of "
+            f"--images={config.images}: {len(unreadable)} of {len(files)} files can't be read, see the column error of "
             f"{config.output}; the others are classified there"
         )
     print(f"{config.output}: {len(files)} images classified")
 
 
 def image_files(path):
-    """The file, or a folder's image files of all levels in order of their paths.
+    """The file, or a folder's image files of all levels in order of their paths; prints what is left out.
 
     Raises:
-        UserError: there are none.
+        UserError: there are none, or a folder can't be read.
     """
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise UserError(f"--images={path}: does not exist; must be an image file or a folder of them")
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and not file.is_dir())
+    found = listing.Listing()
+    files = sorted(map(pathlib.Path, found.images(path)))
+    left_out = found.left_out()
     if not files:
-        raise UserError(f"--images={path}: holds no image file; looked for {' '.join(SUFFIXES)}, in all levels")
+        looked_for = f"looked for {' '.join(listing.ENDINGS)}, in all levels"
+        raise UserError(f"--images={path}: holds no image file; {looked_for}" + (f"; {left_out}" if left_out else ""))
+    for note in found.notes():
+        print(f"note: {note}")
     return files
 
 
@@ -116,22 +120,10 @@ def classify_batch(files, classify):
 
 
 def reason(path, error):
-    """One line of why a file can't be read.
-
-    It is decoded once more, alone: from inside a graph TensorFlow's message has the line somewhere in pages.
-    """
+    """One line of why a file can't be read; to learn why, it is decoded once more, alone."""
     if isinstance(error, OSError):
         return f"can't be read: {error.strerror}"
-    try:
-        crops.decode_whole(path.read_bytes())
-    except tf.errors.InvalidArgumentError as alone:
-        error = alone
-    return "can't be decoded: " + " ".join(re.sub(r"{{.*?}}|\[Op:.*?\]", "", error.message).split())
-
-
-def open_csv(path):
-    """A file's name may be any bytes: what is no UTF-8 is written as it came."""
-    return open(path, "w", newline="", encoding="utf-8", errors="surrogateescape")
+    return f"can't be decoded: {decoding.refusal(path.read_bytes()) or decoding.one_line(error.message)}"
 
 
 def header(top):

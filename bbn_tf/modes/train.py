@@ -11,7 +11,8 @@ from bbn_tf.config import DEFAULT_TEXTS
 from bbn_tf.data import file_checks
 from bbn_tf.errors import UserError
 from bbn_tf.models import init_from
-from bbn_tf.modes import build
+from bbn_tf.modes import build, run_images
+from bbn_tf.runs import csv_files
 from bbn_tf.runs.tables import print_figures
 from bbn_tf.training import checkpoints, evaluation, hosts
 
@@ -39,21 +40,23 @@ def train_and_evaluate(config):
     """
     start = time.perf_counter()
     strategy = build.strategy(config)
-    dataset = build.dataset(config)
+    run = build.run_folder(config)
+    run.check(config.settings(), config.overwrite, DEFAULT_TEXTS)  # before its images are compared
+    dataset, options = run_images.dataset(config, run)
     steps = _steps_per_epoch(config, dataset)
     with strategy.scope():
         stage = build.second_stage(config, dataset)
     if config.num_hosts:
         hosts.check_same(config.settings(), dataset.train_labels)
-    run = build.run_folder(config)
     _check_backbone(config, dataset, run)
     with run.locked():
         run.prepare(config.settings(), config.overwrite, DEFAULT_TEXTS)
         if hosts.from_first(run.is_finished()):
             print(f"{run.title}: already finished; --overwrite trains it again")
             return run.read_metrics() if run.writes else None
+        record = run_images.write_record(run, dataset, options)
         with file_checks.naming_damaged(dataset.files):
-            return _train(config, run, dataset, stage, strategy, steps, start)
+            return _train(config, run, dataset, stage, strategy, steps, start, record)
 
 
 def _check_backbone(config, dataset, run):
@@ -84,7 +87,8 @@ def _steps_per_epoch(config, dataset):
     return steps
 
 
-def _train(config, run, dataset, stage, strategy, steps, start):
+def _train(config, run, dataset, stage, strategy, steps, start, record):
+    images = dataset
     if stage is not None:
         dataset = stage.features()
     keras.utils.set_random_seed(config.seed)
@@ -122,6 +126,10 @@ def _train(config, run, dataset, stage, strategy, steps, start):
         run.save_model(model.save)
     starts = run.time_starts(time.perf_counter() - start)
     content = metrics(config, dataset, figures, starts)
+    if run.writes:
+        csv_files.write_evaluation(run.path, images, evaluator)
+    if record is not None:
+        content["images"] = record.digest()
     run.write_metrics(content)
     return content if run.writes else None
 
@@ -148,7 +156,7 @@ def metrics(config, dataset, figures, starts):
         "epoch": config.epochs,
         "num_train": len(dataset.train_labels),
         "num_eval": len(dataset.eval_labels),
-        "evaluated_on": "validation" if config.validation_fraction else "test",
+        "evaluated_on": dataset.evaluated_on,
         "seconds": round(sum(starts), 2),
         "starts": len(starts),
         "made_with": made_with(config),

@@ -9,8 +9,10 @@ import pathlib
 import shutil
 import sys
 
+from bbn_tf.data import record
 from bbn_tf.errors import UserError
 from bbn_tf.files import TEMPORARY, atomic_path, check_whole, write_json, writing
+from bbn_tf.runs.csv_files import CONFUSION, EVALUATION
 
 HEADER = "# settings of this run; python main.py --flagfile=THIS_FILE repeats it"
 METRICS_HOLD = {"epoch": int, "top1_error": float, "per_class_error": list, "class_counts": list, "class_names": list}
@@ -31,6 +33,7 @@ class RunFolder:
         self.starts_file = self.checkpoints / "starts.json"
         self.exports = self.path / "export"
         self.tensorboard = self.path / "tensorboard"
+        self.tables = tuple(self.path / name for name in (EVALUATION, CONFUSION))
 
     @contextlib.contextmanager
     def locked(self):
@@ -72,6 +75,9 @@ class RunFolder:
         Raises:
             UserError: not a run's folder, or of a run with other settings.
         """
+        for name, value in settings.items():
+            if "\n" in value:
+                raise UserError(f"--{name}={value!r}: has a line break, which flags.txt can't hold; rename the folder")
         if not self._occupied():
             return
         if not self.flags_file.is_file():
@@ -80,7 +86,8 @@ class RunFolder:
             )
         there = self.read_settings()
         if not overwrite:
-            self._refuse_other_settings(there, settings, defaults or {}, ignore)
+            known = ("data_dir",) if record.is_there(self.path) else ()  # wherever photos are, they are compared
+            self._refuse_other_settings(there, settings, defaults or {}, (*ignore, *known))
 
     def prepare(self, settings, overwrite, defaults=None):
         """Makes the folder this run's: `check`s it, deletes an earlier run if `overwrite`, writes flags.txt."""
@@ -89,7 +96,7 @@ class RunFolder:
             self._clear()
         lines = [HEADER, *(f"--{name}={value}" for name, value in settings.items())]
         with atomic_path(self.flags_file) as temporary:
-            temporary.write_text("\n".join(lines) + "\n")
+            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")
 
     def _occupied(self):
         return self.path.is_dir() and any(not entry.name.startswith(TEMPORARY) for entry in self.path.iterdir())
@@ -97,8 +104,9 @@ class RunFolder:
     def _clear(self):
         """Leaves flags.txt, by which this is a run's folder, to be replaced, and exported models, which may serve."""
         with writing(self.path):
-            for file in (self.metrics_file, self.history_file, self.model_file):
+            for file in (self.metrics_file, self.history_file, self.model_file, *self.tables):
                 file.unlink(missing_ok=True)
+            record.delete(self.path)
             for folder in (self.checkpoints, self.tensorboard):
                 if folder.is_dir():
                     shutil.rmtree(folder)
@@ -123,7 +131,8 @@ class RunFolder:
             UserError: there is none, or it is damaged.
         """
         try:
-            lines = self.flags_file.read_text().splitlines()
+            # A path may be any bytes; an editor may have added a byte order mark.
+            lines = self.flags_file.read_text(encoding="utf-8-sig", errors="surrogateescape").split("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"--{self.flag}={self.path}: not a run folder, flags.txt can't be read there") from error
         if lines[:1] != [HEADER]:
@@ -192,6 +201,8 @@ class RunFolder:
             try:
                 check_whole(path)
                 return epochs_done, read(path)
+            except UserError:  # whole, but of another network
+                raise
             except Exception as error:  # whatever a damaged zip file makes NumPy raise
                 aside = path.with_name(f"damaged-{path.name}")  # or it would count among the newest two
                 os.replace(path, aside)

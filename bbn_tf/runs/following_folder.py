@@ -29,6 +29,9 @@ class FollowingFolder(RunFolder):
     def prepare(self, settings, overwrite, defaults=None):
         pass
 
+    def check(self, settings, overwrite, defaults=None, ignore=()):
+        pass
+
     def is_finished(self):
         return False
 

@@ -2,7 +2,7 @@
 
 from bbn_tf.choices import Choice, Table
 
-PICTURES, TABLES = "bbn_tf.runs.report_pictures:", "bbn_tf.runs.report:"
+PICTURES, TABLES = "bbn_tf.runs.report_pictures:", "bbn_tf.runs.report_tables:"
 GRID_ROW = "{} + {}"  # how a grid's cells are called as rows, by what is across and down
 
 # Traits: `keys`, lists of names that a plan gives it; `required`, those it can't do without; `needs`, the figure of

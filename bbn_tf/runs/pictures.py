@@ -4,6 +4,7 @@ Classes stand head to tail: by falling number of training images.  Colours are t
 colour-blind readers.
 """
 
+import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -20,6 +21,8 @@ CLASSIFIERS = {  # of `evaluate.classifier_norms`
 }
 MOST_NAMED = 20  # classes whose names can stand on an axis
 NAME_LENGTH = 10
+# Names are drawn as they are: matplotlib takes what stands between two $ for mathematics.
+plain_text = matplotlib.rc_context({"text.parse_math": False})
 MOST_CELLS = 400  # of a side of the confusion matrix; of more classes neighbours share one, or it takes gigabytes
 
 
@@ -28,6 +31,7 @@ def head_to_tail(class_counts):
     return np.argsort(-np.asarray(class_counts), kind="stable")
 
 
+@plain_text
 def norm_profile(norms, class_names, class_counts, title):
     """l2 norm of each class's classifier weights, head to tail, one line a classifier.
 
@@ -104,6 +108,7 @@ def class_axis(axis, class_names, order, class_counts=None):
     return "class, head to tail" if class_counts is None else "class, with its number of training images, head to tail"
 
 
+@plain_text
 def confusion_picture(confusion, class_names, class_counts, title):
     """How the images of each class (row) were classified (column), in percent of the row.
 
@@ -129,6 +134,7 @@ def confusion_picture(confusion, class_names, class_counts, title):
     return _pixels(figure)
 
 
+@plain_text
 def image_sheet(images, labels, class_names, title, columns=8):
     """Images in rows, each with its class's name below.
 

@@ -211,8 +211,9 @@ class FoundRuns:
         place = str(folder.relative_to(self.folder) if folder != self.folder else folder.name)
         row = re.sub(r"[_/]?seed\d+(?=[_/]|$)", "", place) or place
         column = f"{settings.get('dataset')}, IF {settings.get('imbalance_factor')}"
-        if float(settings.get("validation_fraction", 0)):
-            column += ", held-out training images"
+        fraction = float(settings.get("validation_fraction", 0))
+        if settings.get("evaluate_on", "validation" if fraction else "test") == "validation":
+            column += ", held-out training images" if fraction else ", validation images"
         return PlannedRun(row, column, settings.get("seed"), folder, (), None)
 
 

@@ -9,8 +9,10 @@ from matplotlib.figure import Figure
 from bbn_tf.files import atomic_path
 from bbn_tf.runs import pictures
 from bbn_tf.runs.picture_kinds import GRID_ROW, KINDS
+from bbn_tf.runs.tables import left_out
 
 
+@pictures.plain_text
 def save(kind, rows, path, title, **options):
     """Draws a picture of `KINDS`.
 
@@ -61,6 +63,8 @@ def error_by_class(figure, rows):
         overall = np.mean([run["top1_error"] for run in runs])
         pictures.draw_line(axes, np.arange(len(order)), heights, number, f"{label}: {overall:.1f} % overall")
     label = pictures.class_axis(axes.xaxis, runs[0]["class_names"], order, runs[0]["class_counts"])
+    if names := left_out(run for runs in rows.values() for run in runs):
+        label += f"\nwithout a test image: {names}"
     axes.set(xlabel=label, ylabel="top-1 error (%)", ylim=(0, None))
     _finish(figure, axes)
 

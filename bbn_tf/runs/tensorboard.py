@@ -14,6 +14,7 @@ from tensorboard.plugins.hparams import api as hparams_api
 
 from bbn_tf.files import writing
 from bbn_tf.runs import pictures
+from bbn_tf.runs.tables import left_out_notes
 from bbn_tf.training.evaluation import classifier_norms
 
 SHEET_IMAGES = 32
@@ -163,6 +164,10 @@ class WriteSummaries(keras.callbacks.Callback):
         for name, value in figures.items():
             tf.summary.scalar(scalar_tag(name), value)
         if "top1_error" in figures:
+            for name, value in self.evaluate.figures["shifted_error"].items():
+                tf.summary.scalar(f"shifted_error/{name}", value)
+            if notes := left_out_notes([self.evaluate.figures | {"class_names": self.dataset.class_names}]):
+                tf.summary.text("left_out", notes[0])
             classes = (self.dataset.class_names, self.dataset.class_counts)
             norms = {pictures.CLASSIFIERS[name]: values for name, values in classifier_norms(self.model).items()}
             title = f"Classifier weights after epoch {epochs_done}"
@@ -172,8 +177,9 @@ class WriteSummaries(keras.callbacks.Callback):
 
 
 def scalar_tag(name):
-    """TensorBoard's name of a figure: "error/...", "loss/..." or "training/...", by which it groups them."""
-    group = next((kind for kind in ("error", "loss") if name.endswith(kind)), "training")
+    """TensorBoard's name of a figure, by whose beginning it groups them: error, loss, accuracy or training."""
+    groups = {"error": "error", "loss": "loss", "accuracy": "accuracy", "f1": "accuracy"}
+    group = next((group for ending, group in groups.items() if name.endswith(ending)), "training")
     return f"{group}/{name}"
 
 

@@ -6,6 +6,8 @@ Keras's own format also describes the network, which takes it 0.15 s for a ResNe
 import keras
 import numpy as np
 
+from bbn_tf.errors import UserError
+
 
 def save(model, path):
     """Writes weights and optimizer state of a compiled model, whose optimizer has been built, to `path`."""
@@ -16,12 +18,18 @@ def read(model, path):
     """dict name -> array, what `save` has written of a model of the same build.
 
     Raises:
-        ValueError: it was another model.
+        UserError: it was another model.
     """
     with np.load(path) as file:
         arrays = dict(file)
-    if {n: a.shape for n, a in arrays.items()} != {n: tuple(v.shape) for n, v in _variables(model).items()}:
-        raise ValueError("holds other weights")
+    shapes = {name: tuple(variable.shape) for name, variable in _variables(model).items()}
+    for name in shapes | arrays:
+        there, wanted = getattr(arrays.get(name), "shape", None), shapes.get(name)
+        if there != wanted:
+            raise UserError(
+                f"{path}: is whole, but of another network than these data and settings make ({name} has the shape "
+                f"{there}, not {wanted}); are there other classes than when the run began? Nothing was changed"
+            )
     return arrays
 
 

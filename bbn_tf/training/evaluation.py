@@ -27,7 +27,10 @@ class Evaluator:
         dataset: `ImageDataset`.
 
     Attributes:
-        confusion: int64 [C, C] at alpha 0.5, of the last call; see `metrics.confusion_matrix`.
+        figures: dict that the last call returned.
+        predicted, confidence: int64 [N] and float32 [N] of the last call at alpha 0.5: the class of each evaluation
+            image, and its probability.
+        confusion: int64 [C, C] of them; see `metrics.confusion_matrix`.
     """
 
     def __init__(self, model, dataset):
@@ -43,6 +46,7 @@ class Evaluator:
     def __call__(self):
         """dict: see `metrics.error_summary` and `metrics.calibration`, and
 
+        `worst_class` (its name; of several alike the first), `classes_without_eval_images` (list of names),
         `classifier_norms` (dict classifier -> list of C, the l2 norm of each class's weights; BBN's `combined`
         is that of W_c and W_r one below the other), for BBN also `error_by_alpha` (dict alpha -> %), and of it
         `conventional_error` (alpha 1) and `rebalancing_error` (alpha 0).
@@ -52,16 +56,25 @@ class Evaluator:
         if not np.all(np.isfinite(confidence)):
             raise UserError("the network's answers are no numbers: training diverged; a lower --learning_rate may help")
         labels = self.dataset.eval_labels
-        classes = predicted[BOTH]
-        self.confusion = metrics.confusion_matrix(labels, classes, self.dataset.num_classes)
+        self.predicted, self.confidence = predicted[BOTH], confidence
+        self.confusion = metrics.confusion_matrix(labels, self.predicted, self.dataset.num_classes)
         figures = metrics.error_summary(self.confusion, self.dataset.class_counts)
-        figures |= metrics.calibration(confidence, classes == labels)
+        figures |= _named(figures, self.dataset.class_names)
+        figures |= metrics.calibration(confidence, self.predicted == labels)
         figures["classifier_norms"] = classifier_norms(self.model)
         if len(predicted) > 1:
             by_alpha = {alpha: 100 * float(np.mean(c != labels)) for alpha, c in predicted.items()}
             figures["error_by_alpha"] = by_alpha
             figures |= {"conventional_error": by_alpha[CONVENTIONAL], "rebalancing_error": by_alpha[REBALANCING]}
+        self.figures = figures
         return figures
+
+
+def _named(figures, class_names):
+    """The classes that figures of `metrics.error_summary` are about or leave out, by their names."""
+    worst = figures["per_class_error"].index(figures["worst_class_error"])
+    without = [name for name, count in zip(class_names, figures["eval_class_counts"], strict=True) if not count]
+    return {"worst_class": class_names[worst], "classes_without_eval_images": without}
 
 
 def batches_of(dataset, part):

@@ -13,6 +13,7 @@ import zlib
 
 import numpy as np
 
+from bbn_tf import surroundings
 from bbn_tf.choices import START, Setting
 from bbn_tf.errors import UserError
 
@@ -33,7 +34,7 @@ def _together(value, values):
         return None
     if lacking:
         return f"--{given[0]}={values[given[0]]}: needs --{lacking[0]} too"
-    if os.environ.get("KERAS_BACKEND") != "jax":
+    if surroundings.backend()[0] != "jax":
         return (
             f"--num_hosts={values['num_hosts']}: Keras can't train on several hosts with its TensorFlow backend; set "
             "KERAS_BACKEND=jax, or leave out --coordinator, --num_hosts and --host_index"

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+import unicodedata
 
 import numpy as np
 import pytest
@@ -168,12 +169,12 @@ def test_inspection_sees_damage_in_the_middle(own):
         (lambda root: [shutil.rmtree(root / part / name) for part in ("train", "test") for name in ("ant", "bee")],
          "has one class only, 'cat'"),
         (lambda root: shutil.rmtree(root / "train" / "cat"), "{root}/test/cat: is a class that {root}/train does not"),
-        (lambda root: (root / "train" / "dog").mkdir(), "class 'dog' has no image to train on (looked for .jpeg"),
+        (lambda root: (root / "train" / "dog").mkdir(), "class 'dog' has no image to train on (looked for .bmp"),
         (lambda root: [shutil.rmtree(root / "test" / name) or (root / "test" / name).mkdir() for name in COLOURS],
          "no image to evaluate on"),
         (lambda root: os.mkdir(os.fsencode(root) + b"/train/\xff"), "the class folder b'\\xff' has no UTF-8 name"),
         (lambda root: (root / "train" / "ant" / "up").symlink_to(root / "train"), "is a link to a folder that it lies"),
-        (lambda root: (root / "train" / "eel").symlink_to("eel"), "--data_dir={root}/train: can't be read (Too many"),
+        (lambda root: (root / "train" / "eel").symlink_to("eel"), "{root}/train: can't be read (Too many"),
     ],
 )  # fmt: skip
 def test_other_folders_cost_one_line(own, change, message):
@@ -223,7 +224,9 @@ def test_senseless_settings(arguments, message):
 
 
 def test_split_settings_without_a_split(two_trees):
-    with pytest.raises(UserError, match="--test_fraction=0.3: has no meaning here, since .*/test is the test set"):
+    with pytest.raises(
+        UserError, match="--test_fraction=0.3: has no meaning here, since .* has test images of its own"
+    ):
         load(two_trees, test_fraction=0.3)
 
 
@@ -280,8 +283,100 @@ def test_damage_that_only_training_meets_is_named(own, tmp_path):
     content[len(content) // 2] ^= 255
     path.write_bytes(content)
     status, message = in_process.run(*TINY, f"--data_dir={own}", f"--model_dir={tmp_path / 'run'}")
-    assert status == 1 and f"{path} (" in message and "can't be decoded; replace what is damaged" in message
+    assert status == 1 and f"{path} (" in message and "can't be decoded; put whole files in their place" in message
     assert "\n" not in message
+
+
+def hide_damage(path):
+    """Damages the pixels of a file that is whole at both ends."""
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 32] = bytes(32)
+    path.write_bytes(content)
+
+
+def test_what_cant_be_decoded_is_left_out_wherever_it_lies(own):
+    """In train/ and in test/, though both ends of the files are whole."""
+    for part in ("train", "test"):
+        hide_damage(own / part / "ant" / "01.png")
+    data = load(own, skip_unreadable=True)
+    assert data.class_counts.tolist() == [23, 9, 3] and np.bincount(data.eval_labels).tolist() == [3, 4, 4]
+    assert data.parts["unreadable"].names() == ["01.png"] * 2
+    assert not file_checks.decode(data.files())
+
+
+def test_images_to_evaluate_on_are_decoded_before_the_training(own):
+    """Or one that can't be would stop it after the last epoch."""
+    hide_damage(own / "test" / "ant" / "01.png")
+    assert not file_checks.glance([bytes(own / "test" / "ant" / "01.png")])
+    with pytest.raises(UserError, match=r"1 of 12 image files can't be read: test/ant/01.png \(.*--skip_unreadable"):
+        load(own)
+
+
+def test_a_validation_folder(own, capsys):
+    """Said and not used, but with --evaluate_on; then the test images are not used."""
+    shutil.copytree(own / "test", own / "val")
+    (own / "val" / "ant" / "00.jpg").unlink()
+    data = load(own)
+    assert len(data.eval_labels) == 12 and data.evaluated_on == "test"
+    assert "11 validation images are not used; --evaluate_on=validation" in capsys.readouterr().out
+    data = load(own, evaluate_on="validation")
+    assert len(data.eval_labels) == 11 and data.evaluated_on == "validation"
+    assert "12 test images are not used; --evaluate_on=test" in capsys.readouterr().out
+    with pytest.raises(UserError, match="--validation_fraction=0.2: has no meaning here"):
+        load(own, validation_fraction=0.2)
+
+
+def test_a_validation_folder_stands_in_for_a_test_folder(own, capsys):
+    os.rename(own / "test", own / "val")
+    data = load(own)
+    assert len(data.eval_labels) == 12 and data.evaluated_on == "test"
+    assert "has no test images of its own: the validation images are the test set" in capsys.readouterr().out
+    assert load(own, evaluate_on="validation").evaluated_on == "validation"
+    capsys.readouterr()
+    held_out = load(own, validation_fraction=0.3)  # of the training images; those of val/ are still to test on
+    assert held_out.evaluated_on == "validation" and np.bincount(held_out.eval_labels).tolist() == [7, 3, 1]
+
+
+def test_evaluating_on_test_with_images_held_out(own):
+    data = load(own, validation_fraction=0.3, evaluate_on="test")
+    assert data.class_counts.tolist() == [17, 6, 2] and len(data.eval_labels) == 12
+    with pytest.raises(UserError, match="no image to evaluate on; --evaluate_on=validation needs a folder val/, or"):
+        load(own, evaluate_on="validation")
+
+
+def test_other_endings_are_counted(own, capsys):
+    for number in range(3):
+        shutil.copy(own / "test" / "ant" / "01.png", own / "train" / "ant" / f"{number}.tif")
+    shutil.copy(own / "test" / "ant" / "01.png", own / "test" / "ant" / "1.heic")
+    assert len(load(own).train_labels) == 36
+    assert "note: 4 files left out: 3 .tif, 1 .heic" in capsys.readouterr().out
+
+
+def test_a_tree_without_any_image(tmp_path):
+    for name in ("ant", "bee"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.tif").write_text("")
+    with pytest.raises(UserError, match="holds no image file .looked for .bmp .*; 2 files left out: 2 .tif") as error:
+        load(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_run_in_the_folder_of_its_images(two_trees, tmp_path, capsys):
+    root = shutil.copytree(two_trees / "train", tmp_path / "photos")
+    for folder in ("run", "saved_models/other"):
+        RunFolder(root / folder).prepare({"epochs": "1"}, overwrite=False)
+    assert load(root).class_names == ("ant", "bee", "cat")
+    assert "passed over" in capsys.readouterr().out
+
+
+def test_names_in_nfc_and_nfd(own):
+    """Of a class in train/ and in test/, as one of them was packed on a Mac."""
+    for part, form in (("train", "NFC"), ("test", "NFD")):
+        os.rename(own / part / "bee", own / part / unicodedata.normalize(form, "Käfer"))
+    data = load(own)
+    assert data.class_names == ("Käfer", "ant", "cat") and data.class_counts.tolist() == [9, 24, 3]
+    assert np.bincount(data.eval_labels).tolist() == [4, 4, 4]
 
 
 def test_another_folder_is_another_run(two_trees):

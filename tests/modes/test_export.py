@@ -6,10 +6,10 @@ import subprocess
 import sys
 import types
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from bbn_tf.choices import Choice
 from bbn_tf.data import readers
@@ -17,6 +17,7 @@ from bbn_tf.errors import UserError
 from bbn_tf.modes import build, export, formats
 from bbn_tf.runs.exported import read_export_facts
 from bbn_tf.runs.folder import RunFolder
+from tests.image_files import encoded, pillows
 from tests.in_process import parse
 
 RNG = np.random.default_rng(0)
@@ -172,6 +173,44 @@ def test_a_process_with_tensorflow_alone_can_use_it(exported, tmp_path):
     assert [int(name) for name in result["names"]] == expected.argmax(axis=1).tolist()
     assert "Unknown image file format. One of JPEG" in str(result["error"])
     assert result["counts"][0] == 110 and result["counts"][-1] == 2
+
+
+def files_that_need_care():
+    """(content, pixels uint8 [H, W, 3]) of files that TensorFlow's own decoder does not read as they are meant."""
+    photo = Image.fromarray(RNG.integers(0, 256, (40, 56, 3), dtype=np.uint8))
+    transparent = photo.copy()
+    transparent.putalpha(100)
+    jpeg = encoded(photo, "jpeg", held=6)
+    yield jpeg, np.rot90(tf.io.decode_jpeg(jpeg), -1)
+    for content in (
+        encoded(photo, "webp", held=7),
+        encoded(transparent, "webp", held=3, lossless=True),
+        encoded(photo.quantize(64), "bmp"),
+    ):
+        yield content, pillows(content).astype(np.uint8)
+
+
+def test_the_saved_model_decodes_files_as_pillow_does(exported):
+    _, folder = exported("plain")
+    signatures = tf.saved_model.load(folder).signatures
+    contents, images = zip(*files_that_need_care(), strict=True)
+    together = signatures["encoded"](image_bytes=tf.constant(contents))["probabilities"]
+    for row, image in zip(together, images, strict=True):
+        expected = signatures["serving_default"](image=tf.constant(image[None]))["probabilities"][0]
+        np.testing.assert_allclose(row, expected, atol=TOLERANCE)
+    animated = encoded(Image.new("RGB", (9, 9)), "webp", save_all=True, append_images=[Image.new("RGB", (9, 9), "red")])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Animated WebP; only still images are read"):
+        signatures["encoded"](image_bytes=tf.constant([contents[0], animated]))
+
+
+def test_a_crop_is_served_of_the_upright_image():
+    """As evaluated after a training on image files."""
+    model = types.SimpleNamespace(input_shape=(None, 32, 32, 3))
+    serving = export.Serving(types.SimpleNamespace(inference=lambda: model), {"settings": {"image_size": 32}})
+    for content, image in files_that_need_care():
+        expected = serving._resize(tf.constant(image[None]))[0]
+        np.testing.assert_allclose(serving._decode(tf.constant(content)), expected, atol=16)
+        assert np.abs(serving._decode(tf.constant(content)) - expected).mean() < 0.5
 
 
 def saved_model_cli(*arguments):
@@ -367,7 +406,7 @@ def test_a_model_trained_on_jax_is_exported_on_tensorflow(copied_run):
 
 
 def test_the_jax_backend_is_refused(copied_run, monkeypatch):
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
     monkeypatch.setattr(build, "load_model", refuse_to_load)
     with pytest.raises(UserError, match="KERAS_BACKEND=jax: --mode=export needs the TensorFlow backend"):
         export.run(copied_run)

@@ -7,12 +7,14 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from bbn_tf.config import Config
 from bbn_tf.errors import UserError
 from bbn_tf.modes import build, export, predict
 from bbn_tf.runs.exported import EXPORT_FACTS
 from bbn_tf.runs.folder import RunFolder
+from tests.image_files import encoded
 from tests.in_process import parse
 
 RNG = np.random.default_rng(0)
@@ -73,7 +75,7 @@ def test_every_file_gets_its_row_in_order(make, folder, capsys):
         assert names == [str(i) for i in order]
         np.testing.assert_allclose(np.array(values, float), probabilities[order], atol=2e-6)
         assert row["error"] == ""
-    assert capsys.readouterr().out == f"{config.output}: 3 images classified\n"
+    assert capsys.readouterr().out == f"note: 1 file left out: 1 .txt\n{config.output}: 3 images classified\n"
 
 
 def test_a_run_and_its_export_answer_alike(make, exported, tmp_path):
@@ -111,6 +113,27 @@ def test_unreadable_files_cost_their_own_row_only(batch, make, exported, folder,
     assert all(row["class"] != "" for row in rows.values() if not row["error"])
 
 
+def test_photos_are_turned_and_what_is_not_decoded_is_named(make, exported, folder):
+    """Both ways to hold a photo are one answer."""
+    photo = Image.fromarray(picture(40, 60))
+    for name, content in (
+        ("aa.webp", encoded(photo, "webp", lossless=True)),
+        ("ab.webp", encoded(photo.rotate(90, expand=True), "webp", held=6, lossless=True)),
+        ("ac.bmp", encoded(photo.convert("1"), "bmp")),
+        ("ad.webp", encoded(photo, "webp", save_all=True, append_images=[photo.rotate(9)])),
+    ):
+        (folder / name).write_bytes(content)
+    config = make(model_dir=exported)
+    with pytest.raises(UserError, match="2 of 7 files can't be read"):
+        predict.run(config)
+    rows = {pathlib.Path(row["file"]).name: row for row in read(config)}
+    assert {k: v for k, v in rows["aa.webp"].items() if k != "file"} == {
+        k: v for k, v in rows["ab.webp"].items() if k != "file"
+    }
+    assert rows["ac.bmp"]["error"] == "can't be decoded: BMP of a kind that is not read; save it as PNG."
+    assert rows["ad.webp"]["error"] == "can't be decoded: Animated WebP; only still images are read."
+
+
 def test_the_program_ends_with_status_1_and_one_line(exported, folder, tmp_path):
     (folder / "bad.png").write_bytes(b"no image")
     output = tmp_path / "out.csv"
@@ -120,6 +143,19 @@ def test_the_program_ends_with_status_1_and_one_line(exported, folder, tmp_path)
     assert process.returncode == 1 and "Traceback" not in process.stderr
     assert process.stderr.splitlines()[-1].startswith(f"error: --images={folder}: 1 of 4 files can't be read")
     assert len(output.read_text().splitlines()) == 5
+
+
+def test_the_same_files_are_images_as_in_a_training(tmp_path, capsys):
+    """Endings, hidden files, what systems and runs leave, links: as `data.listing` has it for all modes."""
+    for name in ("a.jfif", "b.JPE", "in/c.gif", "._a.jfif", "@eaDir/d.jpg", "__MACOSX/e.jpg", "f.tif", "Thumbs.db"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    RunFolder(tmp_path / "run").prepare({"epochs": "1"}, overwrite=False)
+    (tmp_path / "run" / "g.png").write_text("")
+    found = predict.image_files(tmp_path)
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["a.jfif", "b.JPE", "in/c.gif"]
+    said = capsys.readouterr().out
+    assert "note: 1 file left out: 1 .tif\n" in said and f"{tmp_path / 'run'}\n" in said
 
 
 def test_a_file_that_vanishes_is_a_row_too(tmp_path):

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from bbn_tf.errors import UserError
-from bbn_tf.runs import report
+from bbn_tf.runs import csv_files, report, report_tables
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.runs.plan import Plan
 
@@ -69,6 +69,16 @@ def test_report_by_hand(plan):
     assert "LDAM" not in lines_of(groups)
 
 
+def test_different_images_are_named_by_column(plan):
+    for run, metrics in [(run, RunFolder(run.folder).read_metrics()) for run in plan.runs()]:
+        if metrics is not None:
+            metrics["images"] = "other" if (run.row, run.column) == ("BBN", "IF 10") else "same"
+            RunFolder(run.folder).write_metrics(metrics)
+    text = report.report(plan)
+    assert text.split("## IF 10")[1].startswith("\n\n**These runs saw 2 different sets of images")
+    assert text.count("different sets") == 1
+
+
 def test_csv_has_every_run_that_is_finished(plan):
     report.report(plan)
     with open(plan.folder / "results.csv", newline="") as file:
@@ -77,6 +87,80 @@ def test_csv_has_every_run_that_is_finished(plan):
     assert found == [("CE", "IF 10", "0", "21.00"), ("CE", "IF 10", "1", "22.00"), ("CE", "IF 10", "2", "26.00"),
                      ("CE", "IF 50", "1", "30.00"), ("BBN", "IF 10", "0", "9.50")]  # fmt: skip
     assert rows[0]["medium_error"] == "" and rows[0]["epoch"] == "200"
+
+
+def newer(top1_error, **others):
+    """metrics.json with the figures that older runs do not have, of a test set that is not balanced."""
+    return {
+        **METRICS["bbn"],
+        **{"top1_error": top1_error, "epoch": 200, "calibration_error": 3.0, "balanced_error": top1_error + 10},
+        **{"macro_f1": 70.0, "harmonic_mean_accuracy": 60.0, "worst_class": "one", "worst_class_error": 29.5},
+        **{"eval_class_counts": [10, 5], "error_intervals": {"all": [15.25, 25.0], "medium": None}},
+        **{"shifted_error": {"forward_50": 8.0, "uniform": 18.0, "backward_50": 28.0}},
+        **others,
+    }
+
+
+def write_runs(plan, finished):
+    for run in plan.runs():
+        if (metrics := finished.get((run.row, run.column, run.seed))) is not None:
+            run.folder.mkdir(parents=True, exist_ok=True)
+            RunFolder(run.folder).metrics_file.write_text(json.dumps(metrics))
+
+
+def test_report_of_newer_runs(plan):
+    """Beside older ones of BBN and CE; LDAM's runs are of a test set that is not balanced."""
+    write_runs(plan, {("LDAM", "IF 50", 0): newer(20.0), ("LDAM", "IF 50", 2): newer(22.0, macro_f1=72.0)})
+    text = report.report(plan)
+    table = lines_of(text.split("## ")[0])
+    assert table["LDAM"] == ["", "balanced 31.00 ± 1.41, all 21.00 ± 1.41 (2)"]
+    assert table["CE"] == ["23.00 ± 2.65 (3); paper 20.00, +3.00", "30.00 (1)"]
+    section = text.split("## IF 50")[1]
+    groups, shifted = section.split(report.SHIFTED)
+    titles = ["balanced", "all", "many", "medium", "few", "calibration (ECE)", "macro-F1"]
+    titles += ["harmonic mean of group accuracies", "worst class"]
+    assert lines_of(groups)[""] == titles
+    assert dict(zip(titles, lines_of(groups)["LDAM"], strict=True))["macro-F1"] == "71.00 ± 1.41"
+    assert lines_of(groups)["CE"][:2] == ["", "30.00"] and lines_of(groups)["CE"][-3:] == ["", "", ""]
+    assert lines_of(shifted)[""] == ["forward 50", "uniform", "backward 50"]
+    assert lines_of(shifted)["LDAM"] == ["8.00 ± 0.00", "18.00 ± 0.00", "28.00 ± 0.00"]
+    assert report.SHIFTED not in text.split("## IF 50")[0] and report.CONFUSED not in text
+    with open(plan.folder / "results.csv", newline="") as file:
+        rows = {(row["row"], row["seed"]): row for row in csv.DictReader(file)}
+    newest = rows["LDAM", "2"]
+    assert (newest["macro_f1"], newest["worst_class"], newest["shifted_forward_50"]) == ("72.00", "one", "8.00")
+    assert rows["CE", "0"]["macro_f1"] == rows["CE", "0"]["shifted_uniform"] == ""
+
+
+def test_interval_of_a_single_run_and_classes_left_out(plan):
+    left_out = newer(20.0, per_class_error=[20.0, None], class_names=["zero", "-one"])
+    write_runs(plan, {("LDAM", "IF 50", 0): left_out})
+    text = report.report(plan)
+    assert lines_of(text.split("## IF 50")[1].split(report.SHIFTED)[0])["LDAM"][1] == "20.00 (15.2 - 25.0)"
+    assert text.split("## ")[0].count("without a test image") == text.split("## IF 50")[1].count("'-one'") == 1
+    assert "without a test image" not in text.split("## IF 10")[1].split("## IF 50")[0]
+    with open(plan.folder / "results.csv", newline="") as file:
+        assert [row["left_out_classes"] for row in csv.DictReader(file)][-1] == "'-one'"
+
+
+def test_most_confused_pairs_over_the_seeds(plan):
+    """Of class zero 4 + 1 of 15 + 5 images are taken for one; the ten most of many."""
+    for seed, cells in ((0, {(0, 0): 11, (0, 1): 4, (1, 0): 1}), (2, {(0, 0): 4, (0, 1): 1, (1, 1): 2})):
+        write_runs(plan, {("LDAM", "IF 50", seed): newer(20.0)})
+        folder = next(r.folder for r in plan.runs() if (r.row, r.seed) == ("LDAM", seed))
+        rows = [[true, "x", predicted, "x", count] for (true, predicted), count in cells.items()]
+        csv_files.write(folder / "confusion.csv", ["class_id", "class", "predicted_id", "predicted", "count"], rows)
+    section = report.report(plan).split("## IF 50")[1]
+    assert "- LDAM: `zero` as `one` 5 (25.0 %), `one` as `zero` 1 (33.3 %)\n" in section.split(report.CONFUSED)[1]
+    everything = {(i, j): 20 * i + j for i in range(5) for j in range(5)}
+    pairs = report_tables.confused_pairs([(["a|b", "`c", "$d", "e\nf", "g"], everything)])
+    assert len(pairs) == 10
+    assert pairs[0] == "`g` as `e f` 83 (20.2 %)"
+    assert pairs[1] == "`g` as `$d` 82 (20.0 %)" and pairs[2].startswith("`g` as `` `c `` 81")
+
+
+def test_tables_stay_whole():
+    assert report_tables.markdown_table([["", "a"], ["b|c\nd", "1"]]).splitlines()[-1] == "| b\\|c d | 1 |"
 
 
 def test_report_of_nothing_and_of_damage(plan):
@@ -100,10 +184,10 @@ def test_pictures_of_the_plan_that_have_runs(plan):
 
 def test_tables_beside_pictures_by_hand():
     rows = {"CE + CE": [{"top1_error": 30.0}, {"top1_error": 34.0}], "RW + RS": [{"top1_error": 20.0}]}
-    grid = lines_of(report.grid_table(rows, ["CE", "RW"], ["CE", "RS"]))
+    grid = lines_of(report_tables.grid_table(rows, ["CE", "RW"], ["CE", "RS"]))
     assert grid["classifier"] == ["CE features", "RW features"]
     assert grid["CE"] == ["32.00 ± 2.83 (2)", ""] and grid["RS"] == ["", "20.00 (1)"]
     norms = [{"classifier_norms": {"plain": [1.0, 3.0]}}, {"classifier_norms": {"plain": [2.0, 2.0]}}]
-    assert lines_of(report.norms_table({"CE": norms}))["CE"] == ["2.000 ± 0.000", "0.500 ± 0.707"]
+    assert lines_of(report_tables.norms_table({"CE": norms}))["CE"] == ["2.000 ± 0.000", "0.500 ± 0.707"]
     by_alpha = [{"error_by_alpha": {"0.0": 60.0, "1.0": 40.0}}, {"error_by_alpha": {"0.0": 62.0, "1.0": 40.0}}]
-    assert lines_of(report.alpha_table({"BBN": by_alpha}))["BBN"] == ["61.00 ± 1.41", "40.00 ± 0.00"]
+    assert lines_of(report_tables.alpha_table({"BBN": by_alpha}))["BBN"] == ["61.00 ± 1.41", "40.00 ± 0.00"]

@@ -1,5 +1,6 @@
 """What stands in the pictures, read off matplotlib's objects; every kind is also drawn to a file."""
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -59,6 +60,28 @@ def test_error_by_class_head_to_tail():
     np.testing.assert_allclose(line(axes, "CE: 32.0 % overall").get_ydata(), [np.nan, 22])
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["b\n110", "a\n4"]
     assert line(axes, "CE").get_color() != line(axes, "BBN").get_color()
+
+
+def test_classes_without_a_test_image_are_named():
+    assert axes_of("error_by_class").get_xlabel().endswith("\nwithout a test image: 'b'")
+    whole = {"CE": [{**metrics(30.0), "per_class_error": [20.0, 40.0]}]}
+    assert "test image" not in axes_of("error_by_class", whole).get_xlabel()
+
+
+NAMES = ["Ba$$in", "a,\"b\"'c'"]  # and \n, which tick labels have anyway
+
+
+def test_names_are_drawn_as_they_are(tmp_path, monkeypatch):
+    """As mathematics the first can't be drawn at all, and what stands between two $ would lose them."""
+    seen = []
+    kind = report_pictures.KINDS["error_by_class"]
+    monkeypatch.setitem(report_pictures.KINDS, "error_by_class", lambda f, rows: (seen.append(f), kind(f, rows)))
+    rows = {"$x$ and $y$": [{**metrics(30.0), "class_names": NAMES}]}
+    report_pictures.save("error_by_class", rows, tmp_path / "x.png", title="of $z$")
+    texts = [text for text in seen[0].findobj(matplotlib.text.Text) if "$" in text.get_text()]
+    assert {text.get_text().split(":")[0] for text in texts} == {"$x$ and $y$", "of $z$", "Ba$$in\n4"}
+    assert not any(text.get_parse_math() for text in texts)
+    assert matplotlib.rcParams["text.parse_math"]  # somebody's own pictures are left alone
 
 
 def test_norms_of_both_classifiers_with_their_deviation():

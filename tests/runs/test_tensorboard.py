@@ -1,5 +1,6 @@
 import csv
 import math
+import types
 
 import keras
 import matplotlib
@@ -12,9 +13,11 @@ from tensorboard.plugins.hparams import metadata
 from bbn_tf.data import readers
 from bbn_tf.data.small_sets import CIFAR_MEAN, CIFAR_STD
 from bbn_tf.errors import UserError
+from bbn_tf.models.plain import build_plain
 from bbn_tf.modes import build, train
 from bbn_tf.runs import pictures, tensorboard
 from bbn_tf.runs.folder import RunFolder
+from bbn_tf.training import metrics
 
 COUNTS = np.array([20, 100, 3])
 NAMES = ("frog", "cat", "a very long class name")
@@ -71,7 +74,7 @@ def history(config):
 
 
 def assert_points_are_history(config):
-    """Every figure of history.csv, and nothing else but the speed, once each, in order."""
+    """Every figure of history.csv, and nothing else but speed and shifted errors, once each, in order."""
     events, rows = Events(f"{config.model_dir}/tensorboard"), history(config)
     assert [row["epoch"] for row in rows] == [str(n) for n in range(1, config.epochs + 1)]
     expected = {}
@@ -80,7 +83,12 @@ def assert_points_are_history(config):
             if name not in ("epoch", "seconds") and value != "":
                 expected.setdefault(tensorboard.scalar_tag(name), []).append((int(row["epoch"]), float(value)))
     speed = events.scalars("training/images_per_second")
-    assert events.tags("scalars") == {*expected, "training/images_per_second"}
+    shifted = {f"shifted_error/{name}" for name in metrics.SHIFTS}
+    assert events.tags("scalars") == {*expected, *shifted, "training/images_per_second"}
+    assert {tuple(step for step, _ in events.scalars(tag)) for tag in shifted} == {
+        tuple(step for step, _ in expected["error/top1_error"])
+    }
+    np.testing.assert_allclose(events.scalars("shifted_error/uniform"), expected["error/balanced_error"], rtol=1e-6)
     for tag, points in expected.items():
         actual = events.scalars(tag)
         assert [step for step, _ in actual] == [step for step, _ in points], tag
@@ -114,6 +122,7 @@ def test_interrupted_run_of_bbn_has_every_point_once(make_config, monkeypatch):
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
     assert events.tags("scalars") >= {
         "error/top1_error", "error/few_error", "error/conventional_error", "error/rebalancing_error",
+        "error/worst_class_error", "accuracy/macro_f1", "accuracy/harmonic_mean_accuracy", "shifted_error/backward_50",
         "loss/loss", "loss/conventional_loss", "loss/rebalancing_loss", "training/alpha", "training/learning_rate",
     }  # fmt: skip
     assert events.images("pictures/classifier_norms")[4].shape == (560, 700, 3)
@@ -128,6 +137,31 @@ def test_interrupted_run_of_bbn_has_every_point_once(make_config, monkeypatch):
     assert hyperparameters["backbone"] == "resnet8" and hyperparameters["lr_milestones"] == "2"
     assert hyperparameters["seed"] == 0.0 and hyperparameters["nesterov"] is True
     assert set(hyperparameters) == set(config.settings())
+
+
+def test_classes_without_a_test_image_are_named(tmp_path):
+    confusion = np.array([[3, 1, 0], [0, 0, 0], [0, 1, 1]])
+    dataset = types.SimpleNamespace(class_names=NAMES, class_counts=COUNTS)
+    figures = metrics.error_summary(confusion, COUNTS)
+    evaluator = types.SimpleNamespace(dataset=dataset, figures=figures, confusion=confusion)
+    log = tensorboard.EventLog(tmp_path)
+    callback = tensorboard.WriteSummaries(log, evaluator, flags={}, hyperparameters={}, first_batches=None)
+    callback.set_model(build_plain("resnet8", (32, 32, 3), 3))
+    log.restart(lambda: callback._summarise_epoch({"top1_error": figures["top1_error"]}, 1), 0)
+    assert Events(tmp_path).text("left_out").endswith("worst class and shifted errors: 'cat'")
+
+
+@pytest.mark.parametrize("dollars", ["Ba$$in", "$x$"])
+def test_names_are_drawn_as_they_are(monkeypatch, dollars):
+    figures, draw = [], pictures._pixels
+    monkeypatch.setattr(pictures, "_pixels", lambda figure: (figures.append(figure), draw(figure))[1])
+    names = (dollars, 'a, "b"\n', "c")
+    pictures.norm_profile({dollars: np.ones(3)}, names, COUNTS, dollars)
+    pictures.confusion_picture(np.eye(3, dtype=int), names, COUNTS, dollars)
+    pictures.image_sheet(np.zeros((2, 8, 8, 3), np.uint8), [0, 1], names, dollars)
+    for figure in figures:
+        texts = [text for text in figure.findobj(matplotlib.text.Text) if "$" in text.get_text()]
+        assert len(texts) > 1 and not any(text.get_parse_math() for text in texts)
 
 
 def test_plain_model_in_mixed_precision_with_a_trace(make_config):

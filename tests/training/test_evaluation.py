@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -50,6 +52,29 @@ def test_figures_from_the_logits_of_the_classifier(bbn_and_digits):
     assert ends[:2] == (figures["conventional_error"], figures["rebalancing_error"])
     assert ends[2] == pytest.approx(figures["top1_error"])
     assert len(set(figures["error_by_alpha"].values())) > 3
+
+
+def test_keeps_what_each_image_was_classified_as(bbn_and_digits):
+    model, data = bbn_and_digits
+    evaluator = evaluate.Evaluator(model, data)
+    figures = evaluator()
+    assert figures == evaluator.figures
+    assert 100 * np.mean(evaluator.predicted != data.eval_labels) == pytest.approx(figures["top1_error"])
+    assert evaluator.confidence.shape == (600,) and 0.1 <= evaluator.confidence.min() < evaluator.confidence.max() <= 1
+    by_hand = metrics.calibration(evaluator.confidence, evaluator.predicted == data.eval_labels)
+    assert by_hand["calibration_error"] == figures["calibration_error"]
+    worst = data.class_names.index(figures["worst_class"])
+    assert figures["per_class_error"][worst] == max(figures["per_class_error"]) == figures["worst_class_error"]
+    assert figures["classes_without_eval_images"] == []
+
+
+def test_names_the_classes_without_an_image(bbn_and_digits):
+    model, data = bbn_and_digits
+    some = np.flatnonzero(~np.isin(data.eval_labels, (3, 8)))
+    fewer = dataclasses.replace(data, eval_items=data.eval_items[some], eval_labels=data.eval_labels[some])
+    figures = evaluate.Evaluator(model, fewer)()
+    assert figures["classes_without_eval_images"] == ["3", "8"]
+    assert figures["balanced_error"] == pytest.approx(np.mean([e for e in figures["per_class_error"] if e is not None]))
 
 
 def test_classifier_norms_by_hand():

@@ -1,0 +1,224 @@
+"""From lists of image files to a data set: damage is found, parts are split, the record of a run is followed."""
+
+import dataclasses
+
+import numpy as np
+
+from bbn_tf.data import file_checks, listing, recorded
+from bbn_tf.data import split as split_lib
+from bbn_tf.data.image_parts import PARTS, ImageFiles, files_of_rows, joined, nothing
+from bbn_tf.data.listing import ENDINGS
+from bbn_tf.errors import UserError
+
+TEST_FRACTION, SPLIT_SEED = 0.2, 0
+REPLACE = "replace them, or leave them out with --skip_unreadable"
+LACKING = {
+    "test": "a class needs two, or to be in test/ as well",
+    "validation": "--evaluate_on=validation needs a folder val/, or --validation_fraction",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    """Image files as they were found.
+
+    Attributes:
+        root: the data's folder, text.
+        class_names: C texts.
+        parts: dict part -> `ImageFiles`: "all" to be split, or "train" with "test", "validation" or both.
+    """
+
+    root: str
+    class_names: tuple[str, ...]
+    parts: dict[str, ImageFiles]
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """How images are divided.
+
+    Attributes:
+        test_fraction, split_seed: of one tree; None for 0.2 and 0.
+        validation_fraction, seed: part of the training images that is held out; 0 for none.
+        evaluate_on: "test", "validation" or None for "validation" with a fraction and else "test".
+    """
+
+    test_fraction: float | None = None
+    split_seed: int | None = None
+    validation_fraction: float = 0.0
+    seed: int = 0
+    evaluate_on: str | None = None
+
+    @property
+    def evaluated(self):
+        return self.evaluate_on or ("validation" if self.validation_fraction else "test")
+
+    def parts(self, listed):
+        """dict of `PARTS` -> `ImageFiles` of a `Listed`.
+
+        Raises:
+            UserError: a setting has no meaning, since the folder says what is evaluated on.
+        """
+        there = dict(listed.parts)
+        if "all" in there:
+            fraction = TEST_FRACTION if self.test_fraction is None else self.test_fraction
+            there["train"], there["test"] = halves(there.pop("all"), fraction, "test", self.split_seed or SPLIT_SEED)
+        else:
+            self._refuse_senseless(listed)
+            if "test" not in there and self.evaluated == "test":
+                print(f"note: {listed.root} has no test images of its own: the validation images are the test set")
+                there["test"] = there.pop("validation")
+        if self.validation_fraction:
+            there["train"], there["validation"] = halves(
+                there["train"], self.validation_fraction, "validation", self.seed
+            )
+        return {part: there.get(part, nothing()) for part in PARTS}
+
+    def _refuse_senseless(self, listed):
+        for name in ("test_fraction", "split_seed"):
+            if (value := getattr(self, name)) is not None:
+                there = "test" if "test" in listed.parts else "validation"
+                raise UserError(
+                    f"--{name}={value:g}: has no meaning here, since {listed.root} has {there} images of its own"
+                )
+        if self.validation_fraction and "validation" in listed.parts and "test" in listed.parts:
+            raise UserError(
+                f"--validation_fraction={self.validation_fraction:g}: has no meaning here, since {listed.root} has "
+                "validation images of its own; --evaluate_on=validation evaluates on them"
+            )
+
+
+def halves(files, fraction, purpose, seed):
+    """(`ImageFiles` that stay, those held out); see `split.held_out`."""
+    chosen = split_lib.held_out(files.names(), files.labels, fraction, purpose, seed)
+    return files.take(~chosen), files.take(chosen)
+
+
+def load(listed, split, *, skip_unreadable=False, find_damage=None, record=None, use="train", started_from=None):
+    """Which images are used for what.
+
+    Args:
+        listed: `Listed`.
+        split: `Split`.
+        skip_unreadable: whether to leave damaged files out; then all are decoded.
+        find_damage: function as `file_checks.glance` to use instead of the usual ones.
+        record: `bbn_tf.data.record.Record` to follow: this run's, or that of a second stage's first.
+        use: what for with a record: "train" refuses another training set; "second_stage" takes of it what is there,
+            and so does "retrain" unless the classes are others; "evaluate" needs no training images.
+        started_from: `Record` of the run of --init_from, whose training images are not evaluated on.
+
+    Returns:
+        (dict of `PARTS` and "unreadable" -> `ImageFiles`, name of the part to evaluate on).
+
+    Raises:
+        UserError: files are damaged, a part is empty, or the record does not allow it.
+    """
+    if record is not None and use != "train" and recorded.is_of_others(record, listed, use == "retrain"):
+        record, started_from = None, record
+    if record is not None:
+        parts = _followed(listed, split.parts(listed), record, split.evaluated, use)
+        if use != "evaluate":
+            used = joined(parts[part] for part in ("train", split.evaluated))
+            refuse_damaged(used, listed.root, file_checks.glance, "put the files back as they were")
+    else:
+        listed, unreadable = readable(listed, skip_unreadable, find_damage)
+        parts = {**split.parts(listed), "unreadable": unreadable}
+        if started_from is not None:
+            parts = _without_trained(listed, parts, split, started_from)
+        if not skip_unreadable and find_damage is None:
+            refuse_damaged(parts[split.evaluated], listed.root, file_checks.decode, REPLACE)
+    check_parts(listed, parts, split.evaluated, use)
+    for part in {"test", "validation"} - {split.evaluated}:
+        if len(parts[part]):
+            print(f"note: {len(parts[part])} {part} images are not used; --evaluate_on={part} evaluates on them")
+    return parts, split.evaluated
+
+
+def readable(listed, skip_unreadable, find_damage):
+    """(`Listed` without damaged files, `ImageFiles` of them).
+
+    Raises:
+        UserError: there are some, and not `skip_unreadable`.
+    """
+    files = joined(listed.parts.values())
+    damaged = (find_damage or (file_checks.decode if skip_unreadable else file_checks.glance))(files.paths)
+    if damaged:
+        text = _damaged_text(files, damaged, listed.root)
+        if not skip_unreadable:
+            raise UserError(f"--data_dir={listed.root}: {text}; {REPLACE}")
+        print(f"note: {text}; left out")
+    good = np.ones(len(files), bool)
+    good[list(damaged)] = False
+    masks = np.split(good, np.cumsum([len(part) for part in listed.parts.values()])[:-1])
+    parts = {name: part.take(mask) for (name, part), mask in zip(listed.parts.items(), masks, strict=True)}
+    return dataclasses.replace(listed, parts=parts), files.take(~good)
+
+
+def refuse_damaged(files, root, find_damage, advice):
+    """Raises UserError if some of `files` (`ImageFiles`) are damaged."""
+    if damaged := find_damage(files.paths):
+        raise UserError(f"--data_dir={root}: {_damaged_text(files, damaged, root)}; {advice}")
+
+
+def _damaged_text(files, damaged, root):
+    return f"{len(damaged)} of {len(files)} image files can't be read: {file_checks.named(files.paths, damaged, root)}"
+
+
+def _followed(listed, fresh, record, evaluated, use):
+    """Parts as a record has them; prints what is missing or new.
+
+    Raises:
+        UserError: other classes; or, to train on, another training set.
+    """
+    recorded.check_class_names(record.class_names, listed.class_names, record.place, listed.root)
+    found = recorded.follow(record, listed.class_names, fresh)
+    if use == "train" and (changed := found.differences("train")):
+        raise UserError(
+            f"--data_dir={listed.root}: the training images are not those that {record.place} began with: {changed}; "
+            "put the files back as they were, train all again with --overwrite, or start a new run from this one with "
+            f"--init_from={record.place} in another --model_dir"
+        )
+    if changes := [f"{part} images: {text}" for part in PARTS if (text := found.differences(part))]:
+        print(f"note: since {record.place} began, {'; '.join(changes)}; used are the recorded ones that are there")
+    if use != "evaluate":
+        return found.parts
+    return {**found.parts, "train": _labels_only(record)}
+
+
+def _labels_only(record):
+    """`ImageFiles` without paths of all recorded training images: an evaluation needs their number by class."""
+    return files_of_rows([(b"", label, 0) for label, *_ in record.parts["train"]])
+
+
+def _without_trained(listed, parts, split, record):
+    """Parts without images to evaluate on that the run of `record` was trained on.
+
+    They are trained on if they came out of the training images; else they are left out.
+    """
+    part = split.evaluated
+    trained = np.array(recorded.trained_on(record, listed.class_names, parts[part]), bool)
+    if not trained.any():
+        return parts
+    names = [f"{listed.class_names[i]}/{name}" for i, name, _ in parts[part].take(trained).identities()]
+    told = f"{len(names)} of {len(trained)} {part} images were trained on by {record.place} ({listing.named(names)})"
+    if trained.all():
+        raise UserError(f"--init_from={record.place}: all {told}; a run that starts from it can't be evaluated on them")
+    drawn = "all" in listed.parts or split.validation_fraction
+    print(f"note: {told}; {'in the training part instead' if drawn else 'left out'}")
+    train = joined([parts["train"], parts[part].take(trained)]) if drawn else parts["train"]
+    return {**parts, part: parts[part].take(~trained), "train": train}
+
+
+def check_parts(listed, parts, evaluated, use):
+    """Raises UserError: fewer than two classes, one without an image to train on, or no image to evaluate on."""
+    names = listed.class_names
+    if len(names) < 2:
+        raise UserError(f"--data_dir={listed.root}: has one class only, {names[0]!r}; needs two or more")
+    for label in np.flatnonzero(np.bincount(parts["train"].labels, minlength=len(names)) == 0):
+        if use != "evaluate":
+            raise UserError(
+                f"--data_dir={listed.root}: class {names[label]!r} has no image to train on (looked for "
+                f"{' '.join(ENDINGS)}); every class needs one"
+            )
+    if not len(parts[evaluated]):
+        raise UserError(f"--data_dir={listed.root}: no image to evaluate on; {LACKING[evaluated]}")

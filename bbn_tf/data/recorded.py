@@ -1,0 +1,152 @@
+"""A data set of image files beside the record of a run: the images that the run knows, and what has changed since."""
+
+import dataclasses
+
+from bbn_tf.data import listing
+from bbn_tf.data.image_parts import PARTS, joined
+from bbn_tf.data.record import EARLIER
+from bbn_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Followed:
+    """Image files, sorted by the record of a run.
+
+    Attributes:
+        parts: dict part -> `ImageFiles` that are recorded and there, in the order of the record.
+        missing, changed, new: dict part -> list of texts "class/path": recorded and gone; there with another size;
+            there and not recorded (in the part where a new run would put them).
+    """
+
+    parts: dict
+    missing: dict
+    changed: dict
+    new: dict
+
+    def differences(self, *parts):
+        """ "2 missing (ant/1.jpg, ant/2.jpg), 1 new (bee/7.jpg)" of some parts; "" if they are as they were."""
+        found = []
+        for what in ("missing", "changed", "new"):
+            if names := [name for part in parts for name in getattr(self, what)[part]]:
+                found.append(f"{len(names)} {what} ({listing.named(names)})")
+        return ", ".join(found)
+
+
+def check_class_names(were, are, place, root):
+    """Raises UserError, naming them, if classes are not those of a run, in its order.
+
+    Args:
+        were, are: sequences of texts.
+        place: the run's folder.
+        root: the data's folder.
+    """
+    if list(are) == list(were):
+        return
+    gone = [name for name in were if name not in set(are)]
+    new = [name for name in are if name not in set(were)]
+    texts = [f"{verb} {listing.named(map(repr, names))}" for verb, names in (("lacks", gone), ("has", new)) if names]
+    raise UserError(
+        f"--data_dir={listing.shown(root)}: has other classes than {place} was trained on: it "
+        f"{' and '.join(texts) or 'has them in another order'}; class folders must be named as they were then"
+    )
+
+
+def follow(record, class_names, parts):
+    """Finds the images of a record among those that are there.
+
+    Args:
+        record: `bbn_tf.data.record.Record` with the same classes.
+        class_names: C texts.
+        parts: dict part -> `ImageFiles`, as a new run would split them.
+
+    Returns:
+        `Followed`.
+    """
+    there, keys = joined(parts.values()), [key for files in parts.values() for key in files.identities()]
+    part_of = [part for part, files in parts.items() for _ in range(len(files))]
+    in_part = {(part, key): place for place, (part, key) in enumerate(zip(part_of, keys, strict=True))}
+    # In two trees an image of the same name and size may lie in both: first what lies where it lay.
+    found = {part: [in_part.get((part, key)) for key in rows] for part, rows in record.parts.items()}
+    used = {place for places in found.values() for place in places}
+    elsewhere = {key: place for (_, key), place in in_part.items() if place not in used}
+    for part, places in found.items():
+        for row, place in enumerate(places):
+            if place is None:
+                places[row] = elsewhere.pop(record.parts[part][row], None)
+    used = {place for places in found.values() for place in places}
+    gone = {
+        part: [key for key, place in zip(record.parts[part], found[part], strict=True) if place is None]
+        for part in PARTS
+    }
+    new = {part: [] for part in PARTS}
+    for place, (part, key) in enumerate(zip(part_of, keys, strict=True)):
+        if place not in used:
+            new[part].append(key)
+    known = {part: there.take([place for place in places if place is not None]) for part, places in found.items()}
+    return Followed(known, *_changed(class_names, gone, new))
+
+
+def trained_on(record, class_names, files):
+    """Which images the run of a record, or one it started from, was trained on and did not hold out.
+
+    Args:
+        record: `Record`, of whichever classes.
+        class_names: C texts, of `files`.
+        files: `ImageFiles`.
+
+    Returns:
+        list of N bools.
+    """
+
+    def of(*parts):
+        return {(record.class_names[label], *key) for part in parts for label, *key in record.parts[part]}
+
+    trained = of("train", EARLIER) - of("validation", "test")
+    return [(class_names[label], *key) in trained for label, *key in files.identities()]
+
+
+def earlier(record, class_names, train):
+    """Rows of what was trained on before, by the run of `record` or one that it started from, but is not in `train`.
+
+    Args:
+        record: `Record` of the run that this one starts from.
+        class_names: C texts.
+        train: list of keys of this run's training images.
+    """
+    label_of = {name: label for label, name in enumerate(class_names)}
+    rows = [
+        (label_of.get(record.class_names[label]), *key)
+        for part in ("train", EARLIER)
+        for label, *key in record.parts[part]
+    ]
+    known = set(train)
+    return [row for row in rows if row[0] is not None and row not in known]
+
+
+def _changed(class_names, gone, new):
+    """(missing, changed, new) as texts: what is gone and there with another size has changed."""
+
+    def text(key):
+        return f"{class_names[key[0]]}/{key[1]}"
+
+    there = {key[:2] for keys in new.values() for key in keys}
+    was = {key[:2] for keys in gone.values() for key in keys}
+    return (
+        {part: [text(key) for key in keys if key[:2] not in there] for part, keys in gone.items()},
+        {part: [text(key) for key in keys if key[:2] in there] for part, keys in gone.items()},
+        {part: [text(key) for key in keys if key[:2] not in was] for part, keys in new.items()},
+    )
+
+
+def is_of_others(record, listed, other_classes):
+    """Whether a data set is another than that of a record, not the same with photos missing or new.
+
+    Args:
+        record: `Record`.
+        listed: `bbn_tf.data.file_sets.Listed`.
+        other_classes: whether other classes are a sign of it.
+    """
+    if tuple(listed.class_names) != record.class_names:
+        return other_classes
+    there = {key for files in listed.parts.values() for key in files.identities()}
+    return not any(key in there for part in PARTS for key in record.parts[part])

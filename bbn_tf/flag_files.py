@@ -1,0 +1,71 @@
+"""Flag files: their lines take the place of `--flagfile=FILE` among the arguments, the last one of a flag wins.
+
+As absl reads them, but for a byte order mark, which some editors write, and for a comment behind a value, which absl
+takes for a part of it.
+"""
+
+import os
+import pathlib
+import re
+
+from bbn_tf.errors import UserError
+
+FLAG = ("--flagfile", "-flagfile")
+COMMENTS = ("#", "//")  # how a line begins that is none of a flag
+BEHIND = re.compile(r"\s(#|//)")
+
+
+def expand(arguments):
+    """The arguments with the lines of flag files in their places.
+
+    Args:
+        arguments: list of texts, without the program's name.
+
+    Raises:
+        UserError: a file can't be read, includes itself, or has a comment behind a value.
+    """
+    return _expanded(arguments, ())
+
+
+def _expanded(arguments, within):
+    expanded, rest = [], iter(arguments)
+    for argument in rest:
+        name, equals, value = argument.partition("=")
+        if name in FLAG:
+            expanded += _lines(value if equals else next(rest, ""), within)
+        else:
+            expanded.append(argument)
+            if argument == "--":
+                expanded += rest
+    return expanded
+
+
+def _lines(path, within):
+    """The flags of one file, in which others may be named; `within` holds the files that named it."""
+    path = os.path.expanduser(path.strip())
+    if not path:
+        raise UserError("--flagfile: must name a file")
+    if path in within:
+        raise UserError(f"--flagfile={path}: includes itself")
+    lines = []
+    for number, line in enumerate(_read(path).split("\n"), 1):
+        line = line.strip()
+        if line and not line.startswith(COMMENTS):
+            _refuse_comment_behind(line, f"{path}, line {number}")
+            lines.append(line)
+    return _expanded(lines, (*within, path))
+
+
+def _read(path):
+    try:
+        return pathlib.Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(f"--flagfile={path}: can't be read ({error.strerror or error})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"--flagfile={path}: holds bytes that are not UTF-8 text ({error})") from error
+
+
+def _refuse_comment_behind(line, where):
+    value = line.partition("=")[2]
+    if BEHIND.search(line) and not os.path.exists(os.path.expanduser(value)):
+        raise UserError(f"{where}: {line}: a comment must stand on a line of its own, or it is part of the value")

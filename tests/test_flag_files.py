@@ -1,0 +1,67 @@
+import os
+
+import pytest
+
+from bbn_tf import flag_files
+from bbn_tf.errors import UserError
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Function (name, content) that writes a file into the working directory, which is also the home folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return lambda name, content: (tmp_path / name).write_bytes(content.encode("utf-8"))
+
+
+def test_lines_stand_in_the_files_place(write):
+    write("b.flags", "--seed=2\n--nonesterov\n")
+    write("a.flags", "# a comment\n\n  // another\n --epochs=1 \n--flagfile=b.flags\n--model=plain")
+    arguments = ["--epochs=9", "--flagfile=a.flags", "--seed=3", "-flagfile", "b.flags", "x"]
+    assert flag_files.expand(arguments) == [
+        *("--epochs=9", "--epochs=1", "--seed=2", "--nonesterov", "--model=plain", "--seed=3"),
+        *("--seed=2", "--nonesterov", "x"),
+    ]
+
+
+def test_byte_order_mark_windows_line_ends_and_the_home_folder(write):
+    write("a.flags", "\ufeff--seed=2\r\n# ä\r\n--data_dir=Fotos/Äpfel \u2028x\r\n")
+    assert flag_files.expand(["--flagfile=~/a.flags"]) == ["--seed=2", "--data_dir=Fotos/Äpfel \u2028x"]
+
+
+def test_nothing_is_read_behind_two_dashes(write):
+    assert flag_files.expand(["--a", "--", "--flagfile=none"]) == ["--a", "--", "--flagfile=none"]
+
+
+@pytest.mark.parametrize("line", ["--epochs=3 # short", "--model_dir=x\t// mine", "--nonesterov # no", "--seed 3 #"])
+def test_a_comment_behind_a_value_is_refused_with_its_line(write, line):
+    write("a.flags", f"# first\n\n{line}\n")
+    with pytest.raises(UserError) as error:
+        flag_files.expand(["--flagfile=a.flags"])
+    assert str(error.value).startswith(f"a.flags, line 3: {line}: a comment must stand on a line of its own")
+
+
+def test_a_path_may_look_like_a_comment(write, tmp_path):
+    os.makedirs(tmp_path / "photos #1")
+    lines = ["--data_dir=photos #1", "--data_dir=~/photos #1", "--data_dir=a#b", "--data_dir=https://x"]
+    write("a.flags", "\n".join(lines))
+    assert flag_files.expand(["--flagfile=a.flags"]) == lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--flagfile=none.flags"], r"^--flagfile=none.flags: can't be read \(No such file or directory\)$"),
+        (["--flagfile=."], r"^--flagfile=.: can't be read \(Is a directory\)$"),
+        (["--flagfile=latin.flags"], r"^--flagfile=latin.flags: holds bytes that are not UTF-8 text"),
+        (["--flagfile=loop.flags"], r"^--flagfile=loop.flags: includes itself$"),
+        (["--flagfile"], r"^--flagfile: must name a file$"),
+        (["--flagfile="], r"^--flagfile: must name a file$"),
+    ],
+)
+def test_files_that_cannot_be_read(write, tmp_path, arguments, message):
+    (tmp_path / "latin.flags").write_bytes(b"--data_dir=\xe4\n")
+    write("other.flags", "--flagfile=loop.flags\n")
+    write("loop.flags", "--seed=1\n--flagfile=other.flags\n")
+    with pytest.raises(UserError, match=message):
+        flag_files.expand(arguments)
