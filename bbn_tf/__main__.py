@@ -51,7 +51,7 @@ def parse_flags(argv):
     """What of the command line is not a flag; a mistake in the others ends the program with a line."""
     try:
         given_arguments[:] = argv[1:]
-        return absl_flags.FLAGS([argv[0], *flag_files.expand(argv[1:])])
+        return absl_flags.FLAGS([argv[0], *flag_files.expand(argv[1:], flags.INPUTS)])
     except (absl_flags.Error, UserError) as error:
         sys.exit("error: " + " ".join(str(error).split()))
 

@@ -15,24 +15,46 @@ COMMENTS = ("#", "//")  # how a line begins that is none of a flag
 BEHIND = re.compile(r"\s(#|//)")
 
 
-def expand(arguments):
+ROOT = pathlib.Path(__file__).parents[1]  # of the project
+
+
+def located(argument, beside, paths=()):
+    """An argument of a flag file or a plan, whose relative path is looked for here, beside that file, in the project.
+
+    Args:
+        argument: text, "--name=value".
+        beside: folder of the file that names it.
+        paths: names of the flags whose values are such paths, besides --flagfile.
+
+    Returns:
+        The argument with the first of these places where the path exists, else as it is.
+    """
+    name, _, value = argument.partition("=")
+    if not value or (name not in FLAG and name.lstrip("-") not in paths) or value.startswith("~"):
+        return argument
+    places = (value, os.path.join(beside, value), os.path.join(ROOT, value))
+    return f"{name}={next(filter(os.path.exists, places), value)}"
+
+
+def expand(arguments, paths=()):
     """The arguments with the lines of flag files in their places.
 
     Args:
         arguments: list of texts, without the program's name.
+        paths: see `located`.
 
     Raises:
         UserError: a file can't be read, includes itself, or has a comment behind a value.
     """
-    return _expanded(arguments, ())
+    return _expanded(arguments, (), paths)
 
 
-def _expanded(arguments, within):
+def _expanded(arguments, within, paths):
     expanded, rest = [], iter(arguments)
     for argument in rest:
         name, equals, value = argument.partition("=")
         if name in FLAG:
-            expanded += _lines(value if equals else next(rest, ""), within)
+            expanded += _lines(value if equals else next(rest, ""), within, paths)
         else:
             expanded.append(argument)
             if argument == "--":
@@ -40,7 +62,7 @@ def _expanded(arguments, within):
     return expanded
 
 
-def _lines(path, within):
+def _lines(path, within, paths):
     """The flags of one file, in which others may be named; `within` holds the files that named it."""
     path = os.path.expanduser(path.strip())
     if not path:
@@ -52,8 +74,8 @@ def _lines(path, within):
         line = line.strip()
         if line and not line.startswith(COMMENTS):
             _refuse_comment_behind(line, f"{path}, line {number}")
-            lines.append(line)
-    return _expanded(lines, (*within, path))
+            lines.append(located(line, os.path.dirname(path), paths))
+    return _expanded(lines, (*within, path), paths)
 
 
 def _read(path):

@@ -15,6 +15,8 @@ from bbn_tf.runs.folder import RunFolder
 
 ANY_PLACE = ("data_dir", "evaluate_on")  # what of the data may differ between the stages
 
+INPUTS = {name for name, setting in SETTINGS.items() if setting.path} - {"model_dir", "output"}  # paths that must exist
+
 
 def define(flag_values=flags.FLAGS):
     """Declares one absl flag for every setting."""
@@ -54,7 +56,7 @@ def parse(arguments, settings_of=None):
     values = flags.FlagValues()
     define(values)
     try:
-        rest = values(["main.py", *flag_files.expand(arguments)])[1:]
+        rest = values(["main.py", *flag_files.expand(arguments, INPUTS)])[1:]
     except flags.Error as error:
         raise UserError(" ".join(str(error).split())) from error
     if rest:

@@ -65,3 +65,15 @@ def test_files_that_cannot_be_read(write, tmp_path, arguments, message):
     write("loop.flags", "--seed=1\n--flagfile=other.flags\n")
     with pytest.raises(UserError, match=message):
         flag_files.expand(arguments)
+
+
+def test_relative_paths_are_looked_for_here_then_beside_the_file_then_in_the_project(write, tmp_path):
+    (tmp_path / "mine").mkdir()
+    for place in ("photos", "mine/photos", "mine/more"):
+        (tmp_path / place).mkdir(exist_ok=True)
+    write("mine/b.flags", "--seed=2")
+    lines = ("--flagfile=b.flags", "--data_dir=photos", "--images=more", "--init_from=none", "--model_dir=more")
+    write("mine/a.flags", "\n".join(lines) + "\n--flagfile=flags/cifar10_lt.flags\n")
+    expanded = flag_files.expand(["--flagfile=mine/a.flags"], {"data_dir", "images", "init_from"})
+    paths = ["--data_dir=photos", "--images=mine/more", "--init_from=none", "--model_dir=more"]
+    assert expanded == ["--seed=2", *paths, "--dataset=cifar10_lt", "--imbalance_factor=50"]

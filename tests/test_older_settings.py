@@ -7,6 +7,7 @@ import pytest
 
 from bbn_tf import flags
 from bbn_tf.config import DEFAULT_TEXTS
+from bbn_tf.modes.sweep import read_plan
 from bbn_tf.runs.plan import Plan
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -47,3 +48,22 @@ def test_plans(name):
             if place in OLD["plans"][name]:
                 assert_same(settings[str(run.folder)], OLD["plans"][name][place])
     assert seen >= set(OLD["plans"][name])
+
+
+@pytest.mark.parametrize("name", OLD["flag_files"])
+def test_flag_files_are_found_from_an_empty_folder(name, tmp_path, monkeypatch):
+    """What a flag file names is looked for here, beside it and in the project."""
+    monkeypatch.chdir(tmp_path)
+    arguments = [f"--flagfile={ROOT / 'flags' / name}", "--data_dir=x"]
+    if "mode" in OLD["flag_files"][name]:
+        arguments.append("--from_run=RUN")
+    flags.parse(arguments, lambda folder: dict(OLD["first_stage"]))
+
+
+@pytest.mark.parametrize("name", OLD["plans"])
+def test_plans_are_found_from_an_empty_folder(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = flags.parse(["--mode=sweep", f"--plan={ROOT / 'flags' / 'plans' / name}"])
+    plan, settings = read_plan(config), {}
+    for run in plan.runs():
+        settings[str(run.folder)] = flags.parse(run.command(), settings.get).settings()

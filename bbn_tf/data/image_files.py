@@ -5,7 +5,7 @@ import typing
 
 import numpy as np
 
-from bbn_tf.data import file_sets, old_rule, readers, recorded
+from bbn_tf.data import file_sets, old_rule, orientation, readers, recorded
 from bbn_tf.data.image_dataset import ImageDataset
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # the published code's, of photographs
@@ -68,6 +68,8 @@ def load(listed, image_size, split, *, old=False, **how):
     """
     parts, evaluated = (old_rule.load if old else file_sets.load)(listed, split, **how)
     train, held_out = parts["train"], parts[evaluated]
+    if old:
+        orientation.note_turned(held_out.paths)
     return FileDataset(
         train.paths,
         train.labels,

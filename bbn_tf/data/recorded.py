@@ -38,7 +38,7 @@ def check_class_names(were, are, place, root):
     Args:
         were, are: sequences of texts.
         place: the run's folder.
-        root: the data's folder.
+        root: the data's folder, None if it is not given.
     """
     if list(are) == list(were):
         return
@@ -46,7 +46,7 @@ def check_class_names(were, are, place, root):
     new = [name for name in are if name not in set(were)]
     texts = [f"{verb} {listing.named(map(repr, names))}" for verb, names in (("lacks", gone), ("has", new)) if names]
     raise UserError(
-        f"--data_dir={listing.shown(root)}: has other classes than {place} was trained on: it "
+        f"--data_dir={listing.shown(root or '')}: has other classes than {place} was trained on: it "
         f"{' and '.join(texts) or 'has them in another order'}; class folders must be named as they were then"
     )
 

@@ -35,7 +35,7 @@ def evaluate(config):
         figures = evaluator()
     # Of counts, which are the same on every device; means of confidences are not.
     errors = [name for name in figures if name.endswith("_error") and name != "calibration_error"]
-    same = recorded is not None and recorded.get("evaluated_on") == dataset.evaluated_on
+    same = recorded is not None and recorded.get("evaluated_on", dataset.evaluated_on) == dataset.evaluated_on
     if same and any(recorded.get(name, figures[name]) != figures[name] for name in errors):
         print(f"note: {run.metrics_file} holds other figures: top-1 error {recorded['top1_error']:.2f} %")
     if config.output is not None:

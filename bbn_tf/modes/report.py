@@ -1,7 +1,7 @@
 """--mode=report: tables and pictures of finished runs."""
 
-from bbn_tf.modes.sweep import check_plan
-from bbn_tf.runs.plan import FoundRuns, Plan
+from bbn_tf.modes.sweep import check_plan, read_plan
+from bbn_tf.runs.plan import FoundRuns
 from bbn_tf.runs.report import report
 
 
@@ -10,6 +10,6 @@ def run(config):
     if not config.plan:
         print(report(FoundRuns(config.model_dir)))
         return
-    plan = Plan(config.plan, config.model_dir)
+    plan = read_plan(config)
     check_plan(plan, to_run=False)
     print(report(plan))

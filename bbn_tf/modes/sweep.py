@@ -1,6 +1,8 @@
 """--mode=sweep: all runs of a plan."""
 
-from bbn_tf import flags
+import functools
+
+from bbn_tf import flag_files, flags
 from bbn_tf.config import DEFAULT_TEXTS
 from bbn_tf.errors import UserError
 from bbn_tf.runs import report
@@ -11,7 +13,7 @@ from bbn_tf.runs.sweep import sweep
 
 def run(config):
     """Makes the runs that are not finished, and a report of those that are."""
-    plan = Plan(config.plan, config.model_dir)
+    plan = read_plan(config)
     check_plan(plan)
     data = [f"--data_dir={config.data_dir}"] if config.data_dir else []
     try:
@@ -19,6 +21,12 @@ def run(config):
     finally:
         if any(RunFolder(one.folder).is_finished() for one in plan.runs()):
             report.report(plan)
+
+
+def read_plan(config):
+    """The `Plan` of --plan, whose relative paths are looked for as `flag_files.located` says."""
+    located = functools.partial(flag_files.located, paths=flags.INPUTS)
+    return Plan(config.plan, config.model_dir, located)
 
 
 def check_plan(plan, to_run=True):

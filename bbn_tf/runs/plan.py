@@ -24,6 +24,7 @@ rows = ["BBN"]
 """
 
 import dataclasses
+import functools
 import pathlib
 import re
 import tomllib
@@ -80,12 +81,13 @@ class Plan:
     Args:
         path: of the TOML file.
         folder: below which the runs are.
+        located: function of a flag's text and the plan's folder -> the text with a path that exists.
 
     Raises:
         UserError: it can't be read, or something in it has no meaning.
     """
 
-    def __init__(self, path, folder):
+    def __init__(self, path, folder, located=lambda flag, beside: flag):
         self.path, self.folder = path, pathlib.Path(folder)
         content = _read(path)
         self._typed("the file", content, FILE, required=("columns", "rows"))
@@ -93,6 +95,7 @@ class Plan:
         self.seeds, self.flags = content.get("seeds", [0]), content.get("flags", [])
         self.columns, self.rows, self.pictures = content["columns"], content["rows"], content.get("pictures", [])
         self._check()
+        self.located = functools.partial(located, beside=pathlib.Path(path).parent)
 
     def runs(self):
         """list of `PlannedRun`, what a run begins with before it."""
@@ -105,7 +108,8 @@ class Plan:
         definition, begin, last = self.rows[row], None, self.flags
         if "from" in definition:
             begin, last = self._place(definition["from"], definition.get("from_column", column), seed), []
-        arguments = (*self.columns[column], *definition["flags"], *last, f"--seed={seed}")
+        flags = [*self.columns[column], *definition["flags"], *last]
+        arguments = (*map(self.located, flags), f"--seed={seed}")
         return PlannedRun(row, column, seed, self._place(row, column, seed), arguments, begin)
 
     def columns_of(self, row):
