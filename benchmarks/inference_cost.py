@@ -16,13 +16,12 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # a script, started from any folder
 
+from bbn_tf.models.backbones import BACKBONES
 from bbn_tf.models.bbn import build_bbn
 from bbn_tf.models.plain import build_plain
 from bbn_tf.modes import export
 
-from bbn_tf.models import models  # isort: skip  (sets TensorFlow's environment before its import)
-
-import keras
+import keras  # isort: skip  (bbn_tf sets TensorFlow's environment before its import)
 import numpy as np
 import tensorflow as tf
 
@@ -31,7 +30,7 @@ GOAL = 1.1
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--backbone", default="resnet32", choices=models.BACKBONES)
+    parser.add_argument("--backbone", default="resnet32", choices=BACKBONES)
     parser.add_argument("--num_classes", type=int, default=10)
     parser.add_argument("--size", type=int, default=32, help="height and width of the images")
     parser.add_argument("--batch_sizes", type=int, nargs="+", default=[1, 128])
