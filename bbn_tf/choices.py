@@ -7,6 +7,7 @@ Flags, their help, the checks, and what has no meaning together are derived from
 """
 
 import dataclasses
+import difflib
 import functools
 import importlib
 import math
@@ -17,6 +18,7 @@ DATA = "data"
 REPRESENTATION = "representation"
 CLASSIFIER = "classifier"
 SECOND_STAGE = "second stage"
+MOST_LISTED = 20  # choices that a message names all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,8 +74,10 @@ class Setting:
         else:
             known = value in self.choices
         if not known:
-            names = ", ".join(self.choices)
             several = isinstance(value, tuple)
+            if len(self.choices) > MOST_LISTED and not several:
+                return f"unknown{similar(value, self.choices)}; --help lists all"
+            names = ", ".join(self.choices)
             return f"must be of {names}, separated by commas" if several else f"must be one of {names}"
         if isinstance(value, float) and not math.isfinite(value):
             return "must be a finite number"
@@ -129,6 +133,20 @@ class Table(dict):
     def having(self, trait):
         """list of the names of rows with a trait."""
         return [name for name, row in self.items() if getattr(row, trait)]
+
+
+def similar(name, names):
+    """The names most similar to `name` as the end of a message, empty if none is."""
+    close = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
+    return f" (similar: {', '.join(close)})" if close else ""
+
+
+def listed(names, separator=", "):
+    """Names as text, of many the first few and how many there are."""
+    names = list(names)
+    if len(names) <= MOST_LISTED:
+        return separator.join(names)
+    return f"{separator.join(names[:2])} and {len(names) - 2} more"
 
 
 def as_text(value):

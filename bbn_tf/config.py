@@ -20,11 +20,12 @@ from bbn_tf.choices import (
 from bbn_tf.data.augmentations import AUGMENT
 from bbn_tf.data.datasets import DATASETS, EVALUATE_ON, HELD_OUT
 from bbn_tf.models.backbones import BACKBONES
-from bbn_tf.modes.modes import MODES, outside_the_run
+from bbn_tf.modes.modes import MODES, weights_to_start_from
 from bbn_tf.run_names import run_name
 from bbn_tf.settings import Settings
 from bbn_tf.training.class_weights import CLASS_WEIGHTS
 from bbn_tf.training.classifiers import CLASSIFIERS
+from bbn_tf.training.fine_tuning import FREEZE, has_batch_norm, mixes_where_it_can, something_to_keep
 from bbn_tf.training.losses import LOSSES
 from bbn_tf.training.lr_schedules import LR_SCHEDULES
 from bbn_tf.training.methods import EQ_3, MODELS
@@ -65,10 +66,6 @@ def _linear_in_a_second_stage(value, values):
     return "not in a second stage, whose classifier is linear" if cosines else None
 
 
-def _init_from(value, values):
-    return not_empty(value, values) or (outside_the_run(value, values) if MODES[values["mode"]].resumes else None)
-
-
 @dataclasses.dataclass(frozen=True, init=False, eq=False)
 class Config:
     """One run's settings; these fields, and those that `SETTINGS` has of the chosen rows, None without a meaning.
@@ -100,15 +97,19 @@ class Config:
     backbone: str = _core(
         REPRESENTATION,
         "resnet32",
-        "Residual network: resnet8, 14, 20, 32, 44 and 56 are CIFAR's, the others are for larger images.",
+        "Network: resnet8, 14, 20, 32, 44 and 56 are CIFAR's, the others and keras:NAME are for larger images.",
         table=BACKBONES,
     )
     init_from: str | None = _core(
         REPRESENTATION,
         None,
-        "Start from the trunk and the branches of an earlier run (folder or .keras file) or torchvision's (.npz).",
-        rule=_init_from,
+        "Start from the trunk and the branches of a run (folder or .keras file) or torchvision (.npz); of keras:NAME "
+        "also imagenet, which is downloaded, or such a file (.h5).",
+        rule=weights_to_start_from,
         path=True,
+    )
+    freeze: str = _core(
+        REPRESENTATION, "none", "What stays as it is: trunk, BatchNorm included.", table=FREEZE, rule=something_to_keep
     )
     loss: str = _core(CLASSIFIER, "ce", "Loss; BBN has ce alone.", table=LOSSES, rule=_linear_in_a_second_stage)
     class_weights: str = _core(
@@ -128,8 +129,9 @@ class Config:
         "none",
         "Plain model: convex combinations of images (input), or also of feature maps (manifold), and their labels.",
         table=MIXUP,
+        rule=mixes_where_it_can,
     )
-    sync_batch_norm: bool = _core(REPRESENTATION, False, "BatchNorm statistics over the batch of all replicas.")
+    sync_batch_norm: bool = _core(REPRESENTATION, False, "BatchNorm statistics of all replicas.", rule=has_batch_norm)
     mixed_precision: bool = _core(REPRESENTATION, False, "Compute in bfloat16, keep weights and loss in float32.")
 
     epochs: int = _core(CLASSIFIER, 200, "Epochs to train.", rule=_at_least_one)

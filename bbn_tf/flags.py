@@ -6,7 +6,7 @@ import typing
 from absl import flags
 
 from bbn_tf import flag_files
-from bbn_tf.choices import CLASSIFIER, DATA, SECOND_STAGE, START, as_text
+from bbn_tf.choices import CLASSIFIER, DATA, MOST_LISTED, SECOND_STAGE, START, as_text, listed
 from bbn_tf.config import SETTINGS, Config
 from bbn_tf.data.list_settings import PLACES
 from bbn_tf.errors import UserError
@@ -24,7 +24,7 @@ def define(flag_values=flags.FLAGS):
     for name, setting in SETTINGS.items():
         options = {"help": _help(setting), "flag_values": flag_values}
         kind, default = setting.type, None if name in SETTINGS.owners else setting.default
-        if setting.choices and kind is str:
+        if 0 < len(setting.choices) <= MOST_LISTED and kind is str:
             flags.DEFINE_enum(name, default, setting.choices, **options)
         elif kind is bool:
             flags.DEFINE_bool(name, default, **options)
@@ -45,10 +45,11 @@ def _help(setting):
     for (flag, choice), default in zip(owners, SETTINGS.defaults[setting.name][-len(owners) :], strict=False):
         by_default.setdefault((flag, as_text(default)), []).append(choice)
     of = [
-        f"with --{flag}={'|'.join(choices)}" + ("" if text in ("None", "") else f": default {text}")
+        f"with --{flag}={listed(choices, '|')}" + ("" if text in ("None", "") else f": default {text}")
         for (flag, text), choices in by_default.items()
     ]
-    return setting.help + (f" ({'; '.join(of)})" if of else "")
+    names = f" Of {', '.join(setting.choices)}." if len(setting.choices) > MOST_LISTED else ""
+    return setting.help + names + (f" ({'; '.join(of)})" if of else "")
 
 
 def parse(arguments, settings_of=None):

@@ -27,8 +27,10 @@ def run_name(values):
 def _first_stage(values, data):
     model = "compare" if values["mode"] == "compare" else values["model"]
     parts = [*data, model, values["backbone"], values["sampler"], values["adaptor"], values["mixup_sampler"]]
+    parts += [values["cut_layer"] and f"cut-{values['cut_layer']}"]
     unnamed = {"deferred_epoch": 0, "augment": "basic", "optimizer": "sgd", "lr_schedule": "steps", **EQ_3}
-    parts += [f"{name}-{values[name]}" for name, neutral in unnamed.items() if values[name] != neutral]
+    unnamed |= {"freeze": "none", "trunk_lr_factor": 1.0}
+    parts += [f"{name}-{values[name]}" for name, neutral in unnamed.items() if values[name] not in (neutral, None)]
     if values["init_from"]:
         parts.append(f"init_from-{os.path.basename(os.path.abspath(values['init_from']))}")
     return [*parts, f"{values['epochs']}epochs"]

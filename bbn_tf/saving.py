@@ -7,6 +7,6 @@ model = keras.models.load_model("saved_models/RUN/model.keras")
 """
 
 from bbn_tf.models import bbn, layers, plain
-from bbn_tf.training import cross_entropy, sgd
+from bbn_tf.training import cross_entropy, sgd, trunk_rate
 
-__all__ = ["bbn", "cross_entropy", "layers", "plain", "sgd"]
+__all__ = ["bbn", "cross_entropy", "layers", "plain", "sgd", "trunk_rate"]

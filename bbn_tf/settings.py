@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import os
 
-from bbn_tf.choices import DATA, as_text
+from bbn_tf.choices import DATA, as_text, listed
 from bbn_tf.errors import UserError
 
 
@@ -80,7 +80,7 @@ class Settings(dict):
         if flag not in values:
             return self.no_meaning(flag, values)
         only = [choice for owner, choice in self.owners[name] if owner == flag]
-        return f"has no meaning with --{flag}={as_text(values[flag])}, only with {', '.join(only)}"
+        return f"has no meaning with --{flag}={as_text(values[flag])}, only with {listed(only)}"
 
     def _only_with(self, setting, name):
         flag = setting.table.flag

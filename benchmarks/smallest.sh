@@ -11,6 +11,7 @@ xargs -P 2 -L 1 "$python" << END
 "$here/reversed_stream.py" --backbone=resnet8 --factors=5 --seconds=0.01
 "$here/augmentation.py" --augments=basic --rounds=1 --seconds=0.01 --step_rate=100
 "$here/decoding.py" --rounds=1 --images=1 --limit=inf
+"$here/finetune_step.py" --backbones=resnet8 --size=32 --batch_size=2 --rounds=1
 "$here/large_index.py" --parts=100 --files=2 --checked=2 --batch_size=4 --seconds=0.01 --lines=100
 END
 echo "every benchmark ran"

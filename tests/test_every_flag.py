@@ -19,8 +19,15 @@ from bbn_tf.runs.folder import RunFolder
 from bbn_tf.training import callbacks
 from bbn_tf.training import evaluation as evaluate
 
-TINY = {"backbone": "resnet8", "epochs": 6, "lr_milestones": (4,), "warmup_epochs": 2, "global_batch_size": 20,
-        "augment": "none", "num_devices": 1}  # fmt: skip
+TINY = {
+    "backbone": "resnet8",
+    "epochs": 6,
+    "lr_milestones": (4,),
+    "warmup_epochs": 2,
+    "global_batch_size": 20,
+    "augment": "none",
+    "num_devices": 1,
+}
 PLAIN = {"model": "plain"}
 FOLDER = {"dataset": "folder", "data_dir": "images", "image_size": 32}
 CHANGES = {  # flag -> (what else must be set for it to mean anything, another value)
@@ -67,6 +74,8 @@ CHANGES = {  # flag -> (what else must be set for it to mean anything, another v
     "num_devices": ({}, 2),
     "profile_steps": ({}, (2, 3)),
     "init_from": ({"imbalance_factor": 10.0}, "bbn"),
+    "freeze": ({"init_from": "bbn"}, "trunk"),
+    "trunk_lr_factor": ({}, 0.5),
     "image_size": (FOLDER, 24),
     "test_fraction": (FOLDER, 0.5),
     "split_seed": (FOLDER, 1),
@@ -76,14 +85,31 @@ CHANGES = {  # flag -> (what else must be set for it to mean anything, another v
     "tau": ({"from_run": "bbn", "classifier": "tau_norm"}, 0.5),
 }
 BEFORE = {}  # context -> what `trained_with` returned
-ELSEWHERE = {"mode": "test_main", "model_dir": "test_main", "overwrite": "test_resume", "data_dir": "test_datasets",
-             "images": "test_predict", "output": "test_predict", "export_formats": "test_export",
-             "skip_unreadable": "test_image_folders", "plan": "test_sweep", "jobs": "test_sweep",
-             "train_list": "test_image_lists", "eval_list": "test_image_lists", "validation_list": "test_image_lists",
-             "class_names": "test_image_lists", "list_columns": "test_image_lists",
-             "expect_images": "test_image_lists", "allow_overlap": "test_image_lists",
-             "tfds_name": "test_tfds_records", "tfds_splits": "test_tfds_records",
-             "coordinator": "test_hosts", "num_hosts": "test_hosts", "host_index": "test_hosts"}  # fmt: skip
+ELSEWHERE = {
+    "mode": "test_main",
+    "model_dir": "test_main",
+    "overwrite": "test_resume",
+    "data_dir": "test_datasets",
+    "images": "test_predict",
+    "output": "test_predict",
+    "export_formats": "test_export",
+    "skip_unreadable": "test_image_folders",
+    "plan": "test_sweep",
+    "jobs": "test_sweep",
+    "train_list": "test_image_lists",
+    "eval_list": "test_image_lists",
+    "validation_list": "test_image_lists",
+    "class_names": "test_image_lists",
+    "list_columns": "test_image_lists",
+    "expect_images": "test_image_lists",
+    "allow_overlap": "test_image_lists",
+    "tfds_name": "test_tfds_records",
+    "tfds_splits": "test_tfds_records",
+    "cut_layer": "test_keras_register",
+    "coordinator": "test_hosts",
+    "num_hosts": "test_hosts",
+    "host_index": "test_hosts",
+}
 
 
 def digest(arrays):
@@ -110,7 +136,7 @@ def trained_with(tmp_path, monkeypatch, finished_run):
             rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
             variables.append([rate, digest(model.get_weights())])
         kinds = [(type(c).__name__, getattr(c, "every", None), getattr(c, "first", None)) for c in options["callbacks"]]
-        optimizer = {**model.optimizer.get_config(), "name": None}
+        optimizer = {**model.optimizer.get_config(), "name": None, "trunk": model.optimizer.trunk_lr_factor}
         seen["fit"] = [epochs, steps, drawn, variables, kinds, optimizer]
 
     monkeypatch.setattr(keras.Model, "fit", fit)
@@ -141,7 +167,8 @@ def trained_with(tmp_path, monkeypatch, finished_run):
         shapes = [(w.path, w.shape) for w in saved.weights]
         counts = figures["class_counts"], figures["num_eval"], figures["epoch"]
         architecture = saved.to_json().count("bfloat16"), saved.to_json().count('"synchronized": true')
-        return [seen.copy(), loss, replicas, shapes, digest(saved.get_weights()), counts, architecture]
+        frozen = saved.to_json().count('"trainable": false')
+        return [seen.copy(), loss, replicas, shapes, digest(saved.get_weights()), counts, architecture, frozen]
 
     return make
 

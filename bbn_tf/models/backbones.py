@@ -1,11 +1,12 @@
 """The networks by name: what a trunk and a last block are made of.
 
-A row makes a backbone: an object with `trunk(input_shape, ...)`, which maps images to feature maps and leaves out the
-last residual block, and `last_block(input_shape, name, ...)`, that block with global average pooling; see
+A row makes a backbone: an object whose `parts(input_shape, names, ...)` are a trunk, which maps images to feature maps
+and leaves out the last block, and a last block with global average pooling for each name; see
 `bbn_tf.models.resnet.ResNet`.  BBN has one trunk and two last blocks, the plain network one of each.
 """
 
-from bbn_tf.choices import Choice, Table
+from bbn_tf.choices import Choice, Table, imported
+from bbn_tf.models.keras_table import CUT_LAYER, NETWORKS
 
 _RESNET = "bbn_tf.models.resnet:ResNet"
 
@@ -32,4 +33,35 @@ BACKBONES = Table(
     resnet101=_for_photos(3, 4, 23, 3, bottleneck=True),
     resnet152=_for_photos(3, 8, 36, 3, bottleneck=True),
     resnext50_32x4d=_for_photos(3, 4, 6, 3, bottleneck=True, groups=32),
+    **NETWORKS,
 )
+
+
+def made(backbone):
+    """The backbone of a name of `BACKBONES`; anything else is one already."""
+    return BACKBONES[backbone]() if isinstance(backbone, str) else backbone
+
+
+def register(name, model, cut_layer, mean, std):
+    """Makes a functional Keras model of your own the backbone `name`, whose weights trunk and branches start from.
+
+    Args:
+        name: as `--backbone` will name it.
+        model: `keras.Model` image [B, H, W, 3] -> features [B, D].
+        cut_layer: name of the first layer of its last block.
+        mean, std: per channel, of images scaled to [0, 1], as the model was trained; (0, 0, 0) and (1/255, 1/255,
+            1/255) of one that takes values from 0 to 255.
+
+    Raises:
+        UserError: `model` is no such model, or can't be cut there.
+    """
+    network = imported("bbn_tf.models.keras_networks:registered")(name, model, cut_layer)
+    BACKBONES[name] = Choice(
+        network.variant,
+        CUT_LAYER,
+        mean=tuple(mean),
+        std=tuple(std),
+        undivided=True,
+        trained=True,
+        no_batch_norm=not network.has_batch_norm(model),
+    )

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from bbn_tf.models.backbones import BACKBONES
+from bbn_tf.models import backbones
 from bbn_tf.models.features import BRANCH_ALPHAS, FEATURE_CONVENTIONS
 from bbn_tf.models.layers import EVAL_ALPHA, CumulativeClassifier
 from bbn_tf.models.plain import logits_dtype
@@ -119,7 +119,7 @@ def build_bbn(backbone, input_shape, num_classes, feature_convention="published_
     statistics in BatchNorm, as in the published code.
 
     Args:
-        backbone: name in `BACKBONES`.
+        backbone: see `backbones.made`.
         input_shape: (H, W, 3).
         num_classes: C.
         feature_convention: name in `FEATURE_CONVENTIONS`.
@@ -128,10 +128,8 @@ def build_bbn(backbone, input_shape, num_classes, feature_convention="published_
     Returns:
         `BBN` (float [B, H, W, 3], float [B, H, W, 3]) -> float32 logits [B, C].
     """
-    family = BACKBONES[backbone]()
-    trunk = family.trunk(input_shape, **layer_options)
-    feature_shape = trunk.output_shape[1:]
-    conventional, rebalancing = (family.last_block(feature_shape, name, **layer_options) for name in BRANCHES)
+    family = backbones.made(backbone)
+    trunk, (conventional, rebalancing) = family.parts(input_shape, BRANCHES, **layer_options)
     images = (
         keras.Input(input_shape, name="conventional_image"),
         keras.Input(input_shape, name="rebalancing_image"),

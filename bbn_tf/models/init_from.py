@@ -1,4 +1,4 @@
-"""Initial weights of trunk and branches, by name, out of an earlier run or of torchvision's ResNets."""
+"""Initial weights of trunk and branches, by name: of an earlier run, of torchvision, or published by Keras."""
 
 import collections
 import os
@@ -10,8 +10,12 @@ import numpy as np
 
 from bbn_tf.errors import UserError
 from bbn_tf.files import check_whole
-from bbn_tf.models import bbn  # noqa: F401  (an earlier run may be one)
-from bbn_tf.models.backbones import BACKBONES
+from bbn_tf.models import (
+    backbones,
+    bbn,  # noqa: F401  (an earlier run may be one)
+    keras_weights,
+)
+from bbn_tf.models.keras_networks import KerasNetwork, finalise, named_weights
 from bbn_tf.models.layers import Mixup
 from bbn_tf.models.plain import build_plain
 
@@ -22,47 +26,59 @@ SOURCES = {
     "conventional_block": ("conventional_block", "last_block"),
     "rebalancing_block": ("rebalancing_block", "last_block"),
 }
-TORCH_VARIABLES = {"kernel": "weight", "gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
-                   "moving_variance": "running_var"}  # fmt: skip
+TORCH_VARIABLES = {
+    "kernel": "weight",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
 COUNTER = "num_batches_tracked"  # BatchNorm's in PyTorch; no weight
 
 
-def check(path, backbone):
+def check(path, backbone, network=None, input_shape=(32, 32, 3)):
     """Finds out whether `load` will succeed.
 
     Args:
-        path: of a run's folder, a `.keras` file of a run, or an `.npz` file of torchvision's names.
+        path: of a run's folder, a `.keras` file of a run, or an `.npz` file of torchvision's names; of a network of
+            `keras.applications` also "imagenet", an `.h5` file or a `.keras` file with the network in it.
         backbone: a name of `BACKBONES`.
+        network: what it makes, if not with its defaults.
+        input_shape: (H, W, 3).
 
     Raises:
         UserError: no such file, one that can't be read, or weights that are not exactly this backbone's.
     """
-    _match(path, backbone, build_plain(backbone, (32, 32, 3), 1))
+    network = backbones.made(network or backbone)
+    _match(path, backbone, network, build_plain(network, input_shape, 1))
 
 
-def load(path, backbone, model):
+def load(path, backbone, model, network=None):
     """Loads trunk and branches of `model` (`BBN` or `Plain`), never the classifier, and prints what was left out.
 
     Args:
-        path, backbone: see `check`, with its errors.
+        path, backbone, network: see `check`, with its errors.
     """
-    arrays, found = _match(path, backbone, model)
+    arrays, found = _match(path, backbone, backbones.made(network or backbone), model)
     for variable, name in found:
         variable.assign(arrays[name])
+    for part in model.layers:
+        for layer in getattr(part, "layers", []):
+            finalise(layer)
     used = {name for _, name in found}
     left_out = _summary(name for name in arrays if name not in used)
     print(f"init_from {path}: {len(used)} of {len(arrays)} arrays loaded; left out: {left_out}")
 
 
-def _match(path, backbone, model):
+def _match(path, backbone, network, model):
     """Reads and checks; returns (dict name in the file -> array, list of (variable of `model`, name in the file))."""
-    file, arrays = _read(path)
-    found = []
-    for part, layer, variable in _variables(model):
+    arrays, found = _read(path, network), []
+    torch = str(path).endswith(".npz")
+    for part, layer, weight, variable in _variables(model):
         if part in SOURCES:
-            names = [f"{source}/{layer}/{variable.name}" for source in SOURCES[part]]
-            if file.suffix == ".npz":
-                names = [_torch_name(layer, variable.name, BACKBONES[backbone]().blocks_per_stage)]
+            names = [f"{source}/{layer}/{weight}" for source in SOURCES[part]]
+            if torch:
+                names = [_torch_name(layer, weight, network.blocks_per_stage)]
             found.append((variable, next((name for name in names if name in arrays), names[0])))
     if reason := _misfit(arrays, found):
         raise UserError(f"--init_from={path}: does not fit --backbone={backbone}: {reason}")
@@ -86,34 +102,41 @@ def _misfit(arrays, found):
 
 
 def _variables(model):
-    """Yields (part, layer, variable) of all weights; a `Mixup` layer's is a draw and no weight."""
+    """Yields (part, layer, name of a weight, its variable); a `Mixup` layer's is a draw and no weight."""
     for part in model.layers:
         for layer in part.layers if isinstance(part, keras.Model) else [part]:
             if not isinstance(layer, Mixup):
-                yield from ((part.name, layer.name, variable) for variable in layer.weights)
+                yield from ((part.name, layer.name, *named) for named in named_weights(layer))
 
 
-def _read(path):
-    """(file, dict name -> array in Keras's layout) of a run's folder or a file."""
+def _read(path, network):
+    """dict name -> array in Keras's layout, of a run's folder, a file, or what Keras publishes."""
+    kinds, text = (".keras", ".npz"), "a .keras file or an .npz file of torchvision's names"
+    if isinstance(network, KerasNetwork):
+        if path == keras_weights.IMAGENET:
+            return keras_weights.published(network)
+        kinds, text = (".keras", ".h5"), "imagenet, a .keras file or an .h5 file of weights"
+        if network.keeps_weights:  # the user's own
+            kinds, text = (".keras",), "a .keras file"
     file = pathlib.Path(path, "model.keras") if os.path.isdir(path) else pathlib.Path(path)
-    read = {".keras": _read_keras, ".npz": _read_npz}.get(file.suffix)
-    if read is None or not os.path.isfile(file):
-        raise UserError(
-            f"--init_from={path}: must be the folder of a finished run, a .keras file or an .npz file of torchvision's "
-            f"names, and {file} is no such file"
-        )
+    if file.suffix not in kinds or not os.path.isfile(file):
+        raise UserError(f"--init_from={path}: must be the folder of a finished run, {text}, and {file} is no such file")
+    if file.suffix == ".h5":
+        return keras_weights.of_h5(network, path)
     try:
         check_whole(file)
-        return file, read(file)
+        content = _read_npz(file) if file.suffix == ".npz" else keras.models.load_model(file, compile=False)
     except Exception as error:  # whatever a damaged or a foreign file makes Keras or NumPy raise
         raise UserError(f"--init_from={path}: damaged, can't be read ({type(error).__name__})") from error
+    return content if isinstance(content, dict) else _of_model(content, network, path)
 
 
-def _read_keras(file):
-    model = keras.models.load_model(file, compile=False)
+def _of_model(model, network, path):
+    if isinstance(network, KerasNetwork) and "trunk" not in {layer.name for layer in model.layers}:
+        return keras_weights.of_model(network, model, path)
     return {
-        f"{part}/{layer}/{variable.name}": keras.ops.convert_to_numpy(variable)
-        for part, layer, variable in _variables(model)
+        f"{part}/{layer}/{name}": keras.ops.convert_to_numpy(variable)
+        for part, layer, name, variable in _variables(model)
     }
 
 

@@ -55,6 +55,15 @@ class BatchNorm(keras.layers.BatchNormalization):
 
 
 @keras.saving.register_keras_serializable(package="bbn_tf")
+class Trunk(keras.Model):
+    """Functional model images -> feature map. While it is not trainable, no gradient is computed in it."""
+
+    def call(self, inputs, training=None, mask=None):
+        feature_map = super().call(inputs, training=training, mask=mask)
+        return feature_map if self.trainable else ops.stop_gradient(feature_map)
+
+
+@keras.saving.register_keras_serializable(package="bbn_tf")
 class ShortcutA(keras.layers.Layer):
     """He et al.'s shortcut A for blocks that add channels: keeps every stride-th pixel and adds channels of zeros.
 

@@ -5,7 +5,7 @@ import math
 import keras
 import numpy as np
 
-from bbn_tf.models.backbones import BACKBONES
+from bbn_tf.models import backbones
 from bbn_tf.models.layers import ClassWeights, CosineClassifier, Mixup, partners
 
 
@@ -82,9 +82,8 @@ def build_plain(backbone, input_shape, num_classes, cosine_scale=None, mixup=Fal
     Returns:
         `Plain` float [B, H, W, 3] -> float32 logits [B, C].
     """
-    family = BACKBONES[backbone]()
-    trunk = family.trunk(input_shape, mixup=mixup, **layer_options)
-    block = family.last_block(trunk.output_shape[1:], "last_block", **layer_options)
+    family = backbones.made(backbone)
+    trunk, (block,) = family.parts(input_shape, ["last_block"], mixup=mixup, **layer_options)
     image = keras.Input(input_shape, name="image")
     features = block(trunk(image))
     options = {"name": "classifier", "dtype": logits_dtype(**layer_options)}

@@ -9,7 +9,7 @@ import itertools
 
 import keras
 
-from bbn_tf.models.layers import BatchNorm, Mixup, ShortcutA
+from bbn_tf.models.layers import BatchNorm, Mixup, ShortcutA, Trunk
 
 # (kernel size, width over the stage's) of a residual block's convolutions; the first of 3x3 has the block's stride.
 BASIC = ((3, 1), (3, 1))
@@ -46,6 +46,14 @@ class ResNet:
             return BASIC
         return RESNEXT_BOTTLENECK if self.groups > 1 else BOTTLENECK
 
+    def check(self, input_shape):
+        """Images of every size will do."""
+
+    def parts(self, input_shape, block_names, mixup=False, **layer_options):
+        """(trunk, list of a last block for each name); see `trunk` and `last_block`."""
+        trunk = self.trunk(input_shape, mixup=mixup, **layer_options)
+        return trunk, [self.last_block(trunk.output_shape[1:], name, **layer_options) for name in block_names]
+
     def trunk(self, input_shape, mixup=False, **layer_options):
         """Model [B, H, W, 3] -> [B, H', W', D], all but the last block.
 
@@ -65,7 +73,7 @@ class ResNet:
             x = self._block(x, stage, block, f"stage{stage + 1}_block{block + 1}", **layer_options)
             if stage < next_stage <= 2:
                 x = mix(x, next_stage)
-        return keras.Model(inputs, x, name="trunk")
+        return Trunk(inputs, x, name="trunk")
 
     def last_block(self, input_shape, name, **layer_options):
         """Model [B, H', W', D'] -> [B, D]: the last block and global average pooling."""

@@ -1,6 +1,7 @@
 """The one place where settings become objects: devices, data, model, loss, optimizer, callbacks, a run's folder."""
 
 import contextlib
+import dataclasses
 import functools
 
 import keras
@@ -11,6 +12,7 @@ from bbn_tf.choices import imported
 from bbn_tf.data import augmentations, datasets, input_pipeline
 from bbn_tf.errors import UserError
 from bbn_tf.files import check_whole
+from bbn_tf.models.backbones import BACKBONES
 from bbn_tf.runs import tensorboard
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.runs.following_folder import FollowingFolder
@@ -69,7 +71,9 @@ def run_folder(config):
 
 
 def dataset(config, **options):
-    """The data set of `config`; `options` are of its function in `datasets.DATASETS`, and go before the config's."""
+    """The data set of `config`, standardised as its backbone wants it; `options`, of its function in
+    `datasets.DATASETS`, go before the config's.
+    """
     data = datasets.load(
         config.dataset,
         data_dir=config.data_dir,
@@ -79,7 +83,22 @@ def dataset(config, **options):
         **{**config.own("dataset"), **options},
     )
     augmentations.refuse_other(config.augment, data)
-    return data
+    row = BACKBONES.get(_trained_backbone(config))
+    return dataclasses.replace(data, mean=row.mean, std=row.std) if row is not None and row.mean else data
+
+
+def _trained_backbone(config):
+    """Name of the backbone; a second stage has that of the run it starts from."""
+    if config.from_run is None or config.row("mode").of_run:
+        return config.backbone
+    return RunFolder(config.from_run, flag="from_run").read_settings().get("backbone")
+
+
+def backbone(config):
+    """What `BACKBONES` makes of the name and its settings."""
+    row = config.row("backbone")
+    network = row(**config.own("backbone"))
+    return network.pretrained() if row.published and config.init_from else network
 
 
 def second_stage(config, data):
@@ -118,7 +137,10 @@ def model(config, data):
     else:
         scale = config.row("loss").cosine_scale  # the name of the setting
         options |= {"cosine_scale": scale and getattr(config, scale), "mixup": bool(config.row("mixup").mixes)}
-    return config.row("model")(config.backbone, data.input_shape, data.num_classes, **options)
+    built = config.row("model")(backbone(config), data.input_shape, data.num_classes, **options)
+    if config.row("freeze").frozen:
+        built.get_layer("trunk").trainable = False
+    return built
 
 
 def load_model(run):
@@ -141,9 +163,13 @@ def loss(config, data):
     return losses.build(config.loss, data.class_counts, **config.own("loss"))
 
 
-def optimizer(config):
-    """The optimizer of `config.optimizer`."""
-    return config.row("optimizer")(**config.own("optimizer"))
+def optimizer(config, trained):
+    """The optimizer of `config.optimizer` for the variables of a model, `trained`."""
+    made = config.row("optimizer")(**config.own("optimizer"))
+    if config.trunk_lr_factor not in (None, 1.0):
+        made.build(trained.trainable_variables)
+        made.mark_trunk(trained.get_layer("trunk").trainable_variables, config.trunk_lr_factor)
+    return made
 
 
 def evaluator(config, trained, data):

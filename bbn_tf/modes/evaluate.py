@@ -1,5 +1,7 @@
 """--mode=evaluate: the figures of a finished run again."""
 
+import dataclasses
+
 from bbn_tf.data import file_checks
 from bbn_tf.data.recorded import check_class_names
 from bbn_tf.modes import build, run_images
@@ -26,6 +28,8 @@ def evaluate(config):
     dataset = run_images.of_finished(config, run)
     if recorded is not None:
         check_class_names(recorded["class_names"], dataset.class_names, run.path, config.data_dir)
+        if recorded.get("std"):  # a second stage's settings do not say with which backbone it started
+            dataset = dataclasses.replace(dataset, mean=tuple(recorded["mean"]), std=tuple(recorded["std"]))
     with build.strategy(config).scope(), file_checks.naming_damaged(dataset.files):
         evaluator = Evaluator(build.load_model(run), dataset)
         figures = evaluator()

@@ -8,6 +8,7 @@ from bbn_tf.data.list_settings import LIST_FILES
 from bbn_tf.modes.formats import EXPORT_FORMATS
 from bbn_tf.training import hosts
 from bbn_tf.training.classifiers import BRANCH, CLASSIFIER_SETTING
+from bbn_tf.training.fine_tuning import weights_exist
 
 
 def _where_files_need_it(value, values):
@@ -38,6 +39,12 @@ def outside_the_run(value, values):
         return None
     path, folder = (os.path.join(os.path.realpath(p), "") for p in (value, values["model_dir"]))
     return f"must be outside --model_dir={values['model_dir']}" if path.startswith(folder) else None
+
+
+def weights_to_start_from(value, values):
+    """Rule for init_from."""
+    inside = outside_the_run(value, values) if MODES[values["mode"]].resumes else None
+    return not_empty(value, values) or weights_exist(value, values) or inside
 
 
 def _first_stage(value, values):

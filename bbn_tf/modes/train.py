@@ -50,8 +50,7 @@ def train_and_evaluate(config):
         stage = build.second_stage(config, dataset)
     if config.num_hosts:
         hosts.check_same(config.settings(), dataset.train_labels)
-    if config.init_from and (config.overwrite or not run.checkpoint_files()):
-        init_from.check(config.init_from, config.backbone)  # before an earlier run is deleted
+    _check_backbone(config, dataset, run)
     with run.locked():
         run.prepare(config.settings(), config.overwrite, DEFAULT_TEXTS)
         if hosts.from_first(run.is_finished()):
@@ -60,6 +59,16 @@ def train_and_evaluate(config):
         record = run_images.write_record(run, dataset, options)
         with file_checks.naming_damaged(dataset.files):
             return _train(config, run, dataset, stage, strategy, steps, start, record)
+
+
+def _check_backbone(config, dataset, run):
+    """Finds out, before an earlier run is deleted, whether the network can be built and will get its weights."""
+    if config.from_run is not None:
+        return
+    network = build.backbone(config)
+    network.check(dataset.input_shape)
+    if config.init_from and (config.overwrite or not run.checkpoint_files()):
+        init_from.check(config.init_from, config.backbone, network, dataset.input_shape)
 
 
 def _steps_per_epoch(config, dataset):
@@ -89,11 +98,11 @@ def _train(config, run, dataset, stage, strategy, steps, start, record):
         tf.config.experimental.enable_op_determinism()
     with strategy.scope():
         model = stage.head() if stage else build.model(config, dataset)
-        model.compile(build.optimizer(config), build.loss(config, dataset))
+        model.compile(build.optimizer(config, model), build.loss(config, dataset))
         evaluator = build.evaluator(config, model, dataset)
         initial_epoch = checkpoints.restore(model, run.newest_checkpoint, hosts.from_first)
         if config.init_from and not initial_epoch:
-            init_from.load(config.init_from, config.backbone, model)
+            init_from.load(config.init_from, config.backbone, model, build.backbone(config))
     run.time_starts()
     print(f"{run.title}: {_title(config, dataset, steps, initial_epoch)}")
     if initial_epoch < config.epochs:

@@ -3,9 +3,11 @@
 import keras
 from keras import ops
 
+from bbn_tf.training.trunk_rate import TrunkRate
+
 
 @keras.saving.register_keras_serializable(package="bbn_tf")
-class SGD(keras.optimizers.SGD):
+class SGD(TrunkRate, keras.optimizers.SGD):
     """Momentum SGD with coupled weight decay and the learning rate outside the momentum buffer.
 
         g <- g + coupled_weight_decay * w;  m <- momentum * m + g
@@ -27,7 +29,7 @@ class SGD(keras.optimizers.SGD):
         self.coupled_weight_decay = coupled_weight_decay
 
     def update_step(self, gradient, variable, learning_rate):
-        lr = ops.cast(learning_rate, variable.dtype)
+        lr = ops.cast(self.rate_of(variable, learning_rate), variable.dtype)
         gradient = ops.cast(gradient, variable.dtype) + self.coupled_weight_decay * variable
         if self.momentum:
             buffer = self.momentums[self._get_variable_index(variable)]

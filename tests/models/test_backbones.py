@@ -14,12 +14,13 @@ from bbn_tf.models.bbn import BRANCHES, build_bbn
 from bbn_tf.models.plain import build_plain
 from tests import numpy_resnet
 
-LARGE = [name for name, row in backbones.BACKBONES.items() if row().large_images]
+RESNETS = {name: row() for name, row in backbones.BACKBONES.items() if not name.startswith("keras:")}
+LARGE = [name for name, family in RESNETS.items() if family.large_images]
 
 
 def test_names():
     depths = (8, 14, 20, 32, 44, 56, 10, 18, 50, 101, 152)
-    assert list(backbones.BACKBONES) == [*(f"resnet{depth}" for depth in depths), "resnext50_32x4d"]
+    assert list(RESNETS) == [*(f"resnet{depth}" for depth in depths), "resnext50_32x4d"]
     assert LARGE == ["resnet10", "resnet18", "resnet50", "resnet101", "resnet152", "resnext50_32x4d"]
     for name in LARGE:  # the stem, the convolutions of the blocks and the classifier
         family = backbones.BACKBONES[name]()
@@ -28,8 +29,14 @@ def test_names():
 
 # torchvision's numbers; ResNet-10, which it lacks, is ResNet-18 without each stage's second block, of two 3x3
 # convolutions and two BatchNorms: 2 (9 w^2 + 2 w) for w = 64, 128, 256, 512, together 6,270,720.
-PLAIN = {"resnet10": 11_689_512 - 6_270_720, "resnet18": 11_689_512, "resnet50": 25_557_032,
-         "resnet101": 44_549_160, "resnet152": 60_192_808, "resnext50_32x4d": 25_028_904}  # fmt: skip
+PLAIN = {
+    "resnet10": 11_689_512 - 6_270_720,
+    "resnet18": 11_689_512,
+    "resnet50": 25_557_032,
+    "resnet101": 44_549_160,
+    "resnet152": 60_192_808,
+    "resnext50_32x4d": 25_028_904,
+}
 
 
 @pytest.mark.parametrize("name", ["resnet10", "resnet18", "resnet50", "resnext50_32x4d"])
@@ -75,8 +82,13 @@ def parameters(model):
 
 def state_dict(model, blocks):
     """The weights of a plain model with `blocks` in each stage, by torchvision's names and in PyTorch's layout."""
-    kinds = {"kernel": "weight", "gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
-             "moving_variance": "running_var"}  # fmt: skip
+    kinds = {
+        "kernel": "weight",
+        "gamma": "weight",
+        "beta": "bias",
+        "moving_mean": "running_mean",
+        "moving_variance": "running_var",
+    }
     places = {f"stage{s + 1}_block{b + 1}": f"layer{s + 1}.{b}." for s in range(4) for b in range(blocks[s])}
     places |= {"block": f"layer4.{blocks[3] - 1}.", "": ""}
     units = {"stem_conv": "conv1", "stem_bn": "bn1", "shortcut_conv": "downsample.0", "shortcut_bn": "downsample.1"}
@@ -162,9 +174,17 @@ def test_mixup_stands_before_the_network_and_behind_the_first_two_stages():
     assert shapes == [("mixup_0", (64, 64, 3)), ("mixup_1", (16, 16, 64)), ("mixup_2", (8, 8, 128))]
     names = [layer.name for layer in model.get_layer("trunk").layers]
     assert [name for name in names if name.startswith("mixup") or name.endswith("add")] == [
-        "mixup_0", "stage1_block1_add", "stage1_block2_add", "mixup_1", "stage2_block1_add", "stage2_block2_add",
-        "mixup_2", "stage3_block1_add", "stage3_block2_add", "stage4_block1_add",
-    ]  # fmt: skip
+        "mixup_0",
+        "stage1_block1_add",
+        "stage1_block2_add",
+        "mixup_1",
+        "stage2_block1_add",
+        "stage2_block2_add",
+        "mixup_2",
+        "stage3_block1_add",
+        "stage3_block2_add",
+        "stage4_block1_add",
+    ]
 
 
 def test_saved_model_loads_alike(tmp_path):
