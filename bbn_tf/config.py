@@ -49,9 +49,7 @@ def _at_least_one(value, values):
 
 
 def _not_after_the_last(value, values):
-    if value < 0:
-        return "must be at least 0"
-    return None if value <= values["epochs"] else f"must be at most --epochs={values['epochs']}"
+    return None if 0 <= value <= values["epochs"] else f"must be at least 0 and at most --epochs={values['epochs']}"
 
 
 def _deferral(value, values):

@@ -9,19 +9,16 @@ stream, so BBN's has twice the plain one's images.
 """
 
 import argparse
-import pathlib
-import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # a script, started from any folder
+import common  # noqa: F401  (first, since it sets TensorFlow's environment)
+import keras
+import numpy as np
+import tensorflow as tf
 
 from bbn_tf.models.bbn import BRANCHES, build_bbn
 from bbn_tf.models.plain import build_plain
 from bbn_tf.training.sgd import SGD
-
-import keras  # isort: skip  (bbn_tf sets TensorFlow's environment before its import)
-import numpy as np
-import tensorflow as tf
 
 CLASSES = 10
 
