@@ -15,6 +15,7 @@ from bbn_tf.config import SETTINGS, Config
 from bbn_tf.data import datasets, small_sets
 from bbn_tf.data.long_tail import LONG_TAIL
 from bbn_tf.modes import build, train
+from bbn_tf.runs import csv_files
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.training import callbacks
 from bbn_tf.training import evaluation as evaluate
@@ -141,6 +142,7 @@ def trained_with(tmp_path, monkeypatch, finished_run):
 
     monkeypatch.setattr(keras.Model, "fit", fit)
     monkeypatch.setattr(evaluate.Evaluator, "__call__", lambda self: {"top1_error": 0.0, "per_class_error": []})
+    monkeypatch.setattr(csv_files, "write_evaluation", lambda folder, dataset, evaluator: None)
     monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: seen.update(determinism=True))
     mirrored = dataclasses.replace(small_sets.digits(), train_items=small_sets.digits().train_items[:, :, ::-1])
     row = Choice(lambda data_dir: mirrored, *LONG_TAIL)  # needs no download

@@ -19,6 +19,7 @@ from bbn_tf.errors import UserError
 from bbn_tf.models.bbn import build_bbn
 from bbn_tf.models.plain import build_plain
 from bbn_tf.modes import build, train
+from bbn_tf.runs import csv_files
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.training import callbacks, metrics
 from bbn_tf.training.evaluation import Evaluator
@@ -164,6 +165,7 @@ def test_two_and_four_replicas_equal_one_device(make_config, tmp_path, monkeypat
     monkeypatch.setattr(build, "model", build_model)
     monkeypatch.setattr(build, "summaries", lambda config, run, evaluator: [])
     monkeypatch.setattr(Evaluator, "__call__", lambda self: {"top1_error": 0.0})  # takes as long as the training
+    monkeypatch.setattr(csv_files, "write_evaluation", lambda folder, dataset, evaluator: None)
     results = []
     for devices in (1, 2, 4):
         # A real run has one strategy a process; here each needs numbers of its own for its collective operations.
