@@ -32,7 +32,7 @@ def byte_values(content, start, count):
 def number(values, little):
     """Whole numbers of bytes, int32 [..., K] -> [...], the smallest byte first if `little`; from 2**31 on negative."""
     weights = tf.constant([256**place for place in range(values.shape[-1])])
-    return tf.reduce_sum(values * tf.where(little, weights, weights[::-1]), axis=-1)
+    return tf.reduce_sum(values * tf.where(little, weights, tf.reverse(weights, [0])), axis=-1)
 
 
 def names_exif(content):

@@ -47,7 +47,7 @@ def random_resized(shape, key):
     root = tf.exp(tf.random.stateless_uniform([TRIES], keys[1], -LOG_RATIO, LOG_RATIO) / 2)  # of width / height
     sizes = tf.cast(tf.round(tf.stack([tf.sqrt(area) / root, tf.sqrt(area) * root], 1)), tf.int32)  # [TRIES, 2]
     fits = tf.reduce_all((sizes > 0) & (sizes <= shape), axis=1)
-    whole = tf.minimum(shape, tf.cast(tf.round(tf.cast(shape[::-1], tf.float32) * (4 / 3)), tf.int32))
+    whole = tf.minimum(shape, tf.cast(tf.round(tf.cast(tf.reverse(shape, [0]), tf.float32) * (4 / 3)), tf.int32))
     drawn = _placed(shape, sizes[tf.argmax(fits)], keys[2])  # the first that fits
     return tf.where(tf.reduce_any(fits), drawn, tf.concat([(shape - whole) // 2, whole], 0))
 

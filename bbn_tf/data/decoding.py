@@ -91,6 +91,7 @@ def _decode_bmp(content):
 
     def coloured():
         entries = tf.io.decode_raw(part(content, palette, 4 * colours), tf.uint8, fixed_length=4 * 256)
-        return tf.gather(tf.reshape(entries, [256, 4])[:, 2::-1], tf.cast(image[..., 0], tf.int32))  # BGR_ -> RGB
+        colours_of = tf.reverse(tf.reshape(entries, [256, 4])[:, :3], [1])  # BGR_ -> RGB
+        return tf.gather(colours_of, tf.cast(image[..., 0], tf.int32))
 
     return tf.cond(indexed, coloured, lambda: image)

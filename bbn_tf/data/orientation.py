@@ -71,7 +71,7 @@ def turn(image, held):
 
 def upright_shape(shape, held):
     """int32 [2], height and width of the stored image -> those of the upright one; its own inverse."""
-    return tf.where(held >= ON_ITS_SIDE, shape[::-1], shape)
+    return tf.where(held >= ON_ITS_SIDE, tf.reverse(shape, [0]), shape)
 
 
 def stored_window(window, shape, held):
