@@ -19,7 +19,7 @@ def main(argv):
     """Runs the mode that the command line names; a mistake, a stop and a closed pipe end with a line and a status."""
     try:
         if argv[1:]:
-            raise UserError(f"{argv[1]}: not a flag; flags begin with --, in flag files too")
+            raise UserError(f"{argv[1]}: not a flag; flags start with --, also in flag files")
         run(flags.from_flags(absl_flags.FLAGS, given_arguments))
     except UserError as error:
         sys.exit(f"error: {error}")

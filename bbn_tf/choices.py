@@ -12,7 +12,7 @@ import functools
 import importlib
 import math
 
-# What a setting is about; a second stage inherits DATA and takes CLASSIFIER anew.
+# What a setting is about; a second stage inherits DATA and has its own CLASSIFIER settings.
 START = "start"  # this start of the program: it may differ when a run is resumed
 DATA = "data"
 REPRESENTATION = "representation"
@@ -64,7 +64,7 @@ class Setting:
     def violation(self, values):
         """What the value in `values` must be, as text; None if it is that.
 
-        A text that begins with "--" is a whole message.
+        A text that starts with "--" is a whole message.
         """
         value = values[self.name]
         if value is None or not self.choices:

@@ -45,7 +45,7 @@ def only_line(process):
         ("--backbone=vgg", "flag --backbone=vgg: value should be one of <resnet8|"),
         ("--epochs=many", "flag --epochs=many: invalid literal"),
         ("--flagfile=flags/none.flags", "flags/none.flags"),
-        ("train", "train: not a flag; flags begin with --"),
+        ("train", "train: not a flag; flags start with --"),
         ("--lr_milestones=300", "--lr_milestones=300: must be at least 1 and below --epochs=200"),
     ],
 )

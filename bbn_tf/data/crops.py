@@ -30,7 +30,12 @@ def central(shape, key=None):
 def random(shape, key):
     """A square of the same size at a random place: the paper's input.
 
-    Args and returns: as of `central`, key int [2].
+    Args:
+        shape: int32 [2], height and width.
+        key: int [2].
+
+    Returns:
+        int32 [4]: top, left, height, width.
     """
     side = _side(shape)
     return _placed(shape, tf.stack([side, side]), key)
@@ -39,7 +44,12 @@ def random(shape, key):
 def random_resized(shape, key):
     """A random 8 to 100 % of the area at a ratio of 3:4 to 4:3: torchvision's RandomResizedCrop, the published code's.
 
-    Args and returns: as of `random`.
+    Args:
+        shape: int32 [2], height and width.
+        key: int [2].
+
+    Returns:
+        int32 [4]: top, left, height, width.
     """
     keys = tf.random.split(key, 3)
     height, width = tf.unstack(tf.cast(shape, tf.float32))

@@ -17,7 +17,7 @@ def held_out(groups, labels, fraction, purpose, seed):
         groups: sequence of N texts.
         labels: int [N].
         fraction: in (0, 1).
-        purpose: "test" or "validation", as of `split.held_out`.
+        purpose: "test" or "validation"; see `split.held_out`.
         seed: int.
 
     Returns:

@@ -19,7 +19,7 @@ RESNEXT_BOTTLENECK = ((1, 2), (3, 2), (1, 4))  # torchvision's 32x4d: 4 channels
 
 @dataclasses.dataclass(frozen=True)
 class ResNet:
-    """Stages of residual blocks behind a stem; every stage but the first begins with stride 2.
+    """Stages of residual blocks behind a stem; every stage but the first has stride 2 in its first block.
 
     Attributes:
         blocks_per_stage: how many blocks each stage has.

@@ -212,7 +212,7 @@ def training_callbacks(config, run, data, measure):
     if config.row("mixup").mixes:
         anywhere = bool(config.row("mixup").anywhere)
         scheduled.append(callbacks.DrawMixup(config.mixup_concentration, anywhere, config.seed))
-    looking = [*scheduled, callbacks.StopOnNonFiniteLoss(), callbacks.Evaluate(measure, config.eval_every)]
+    looking = [*scheduled, callbacks.StopOnNonFiniteLoss(), callbacks.RunEvaluator(measure, config.eval_every)]
     if not run.writes:
         return looking
     return looking + [

@@ -151,7 +151,7 @@ def read_facts(run):
         if not metrics.get(name):
             raise UserError(
                 f"{run.metrics_file}: has no {name!r}, which an exported model needs; delete the file and start the "
-                "run again with --mode=train, which writes it anew"
+                "run again with --mode=train, which writes it again"
             )
     return {**{name: metrics[name] for name in names}, "settings": run.read_settings(), "figures": metrics}
 

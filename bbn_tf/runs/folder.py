@@ -1,4 +1,4 @@
-"""A run's folder: what is written where, atomically, and whether a run may go on in it."""
+"""A run's folder: what is written where, atomically, and whether a run may be resumed in it."""
 
 import contextlib
 import csv
@@ -60,7 +60,7 @@ class RunFolder:
 
     @property
     def title(self):
-        """What a line about this run begins with."""
+        """The start of a line about this run."""
         return str(self.path)
 
     def check(self, settings, overwrite, defaults=None, ignore=()):
@@ -137,7 +137,7 @@ class RunFolder:
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"--{self.flag}={self.path}: not a run folder, flags.txt can't be read there") from error
         if lines[:1] != [HEADER]:
-            raise UserError(f"{self.flags_file}: damaged or not a run's, it must begin with {HEADER!r}")
+            raise UserError(f"{self.flags_file}: damaged or not of a run, it must start with {HEADER!r}")
         settings = {}
         for line in lines:
             name, equals, value = line.partition("=")
@@ -164,7 +164,7 @@ class RunFolder:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{self.metrics_file}: damaged ({type(error).__name__}); delete it and start the run again to "
-                "evaluate its model anew"
+                "evaluate its model again"
             ) from error
 
     def append_history(self, row):

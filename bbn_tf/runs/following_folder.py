@@ -9,7 +9,7 @@ class FollowingFolder(RunFolder):
     """Stands in for a `RunFolder` on every host but the first, which reads and writes for all.
 
     Args:
-        path: as of `RunFolder`; it need not be there.
+        path: of the run's folder; it need not exist.
         host_index: of this process.
     """
 

@@ -77,7 +77,7 @@ def write_csv(path, runs):
 
 
 def confusions(runs):
-    """dict (row, column) -> list of (class names, confusion as of `csv_files.read_confusion`) of the runs with one."""
+    """dict (row, column) -> list of (class names, confusion, see `csv_files.read_confusion`) of the runs with one."""
     found = {}
     for run, metrics in runs.items():
         if (confusion := csv_files.read_confusion(run.folder)) is not None:
@@ -118,7 +118,7 @@ def column_parts(rows, pairs):
 
 
 def draw(plan, picture, cells, number):
-    """Draws one of the plan's pictures; returns the Markdown that shows it and what of it can be read as a table.
+    """Draws one of the plan's pictures; returns the Markdown that shows it, with a table of its numbers where it has one.
 
     Empty if no finished run has what it shows.
     """

@@ -35,7 +35,7 @@ def error_table(plan, cells):
 
 
 def error_cell(metrics, paper=None):
-    """ "20.31 ± 0.42 (3); paper 20.18, +0.13", or what of it there is.
+    """ "20.31 ± 0.42 (3); paper 20.18, +0.13", or the parts of it that are known.
 
     Where a test set is not balanced, the balanced error comes first: "balanced 31.50 ± 0.61, all 20.31 ± 0.42 (3)".
     """

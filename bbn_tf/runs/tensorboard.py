@@ -136,7 +136,7 @@ class WriteSummaries(keras.callbacks.Callback):
         self.flags, self.hyperparameters, self.first_batches = flags, hyperparameters, first_batches
 
     def on_epoch_begin(self, epoch, logs=None):
-        if self.log.path is None:  # only now the epoch is known that the run goes on from
+        if self.log.path is None:  # only now the epoch is known from which the run resumes
             self.log.restart(self._summarise_start, epoch)
         self.begin = time.perf_counter()
 

@@ -132,7 +132,7 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
             )
 
 
-class Evaluate(keras.callbacks.Callback):
+class RunEvaluator(keras.callbacks.Callback):
     """Adds the errors on the evaluation images to the logs after every `every` epochs and after the last epoch.
 
     Args:
