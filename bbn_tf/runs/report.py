@@ -118,7 +118,7 @@ def column_parts(rows, pairs):
 
 
 def draw(plan, picture, cells, number):
-    """Draws one of the plan's pictures; returns the Markdown that shows it, with a table of its numbers where it has one.
+    """Draws one of the plan's pictures; returns the Markdown that shows it, with a table of its numbers if it has one.
 
     Empty if no finished run has what it shows.
     """

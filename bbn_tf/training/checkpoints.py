@@ -61,7 +61,7 @@ def arrays_of(model):
 
 
 def _variables(model):
-    """dict name in the file -> variable; numbered by place, since Keras numbers equal names differently in every process."""
+    """dict name in the file -> variable; by place, since Keras numbers equal names differently in every process."""
     weights = {f"weight{place}": variable for place, variable in enumerate(model.weights)}
     known = {id(variable) for variable in model.weights}
     others = [variable for variable in model.variables if id(variable) not in known]
