@@ -58,6 +58,10 @@ class ImageDataset:
         """bytes [N], the paths of all image files, to train and to evaluate on; here there are none."""
         return np.array([], np.bytes_)
 
+    def eval_files(self):
+        """bytes [N], the paths of the files to evaluate on, in their order; here there are none."""
+        return np.array([], np.bytes_)
+
     def keep(self, indices):
         """The same data set with the training images of `indices` (int [M]) only."""
         return dataclasses.replace(self, train_items=self.train_items[indices], train_labels=self.train_labels[indices])

@@ -36,6 +36,9 @@ class FileDataset(ImageDataset):
         paths = np.concatenate([self.train_items, self.eval_items])
         return paths[paths != b""]  # an evaluation knows no paths of training images
 
+    def eval_files(self):
+        return self.eval_items
+
     def identities(self, started_from=None):
         """dict part -> list of (label, path below the class, size): what `record.write` takes.
 
@@ -94,6 +97,9 @@ class RecordDataset(FileDataset):
     content: typing.Callable[[int], bytes] = None
 
     def files(self):
+        return np.array([], np.bytes_)
+
+    def eval_files(self):
         return np.array([], np.bytes_)
 
     def _contents(self, paths):

@@ -54,7 +54,7 @@ def write_evaluation(folder, dataset, evaluator):
         evaluator: `bbn_tf.training.evaluation.Evaluator` after a call.
     """
     folder, names = pathlib.Path(folder), dataset.class_names
-    files = [os.fsdecode(path) for path in dataset.files()[len(dataset.train_labels) :]]
+    files = [os.fsdecode(path) for path in dataset.eval_files()]
     where = "file" if files else "index"
     answers = zip(
         files or range(len(dataset.eval_labels)),

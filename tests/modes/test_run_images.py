@@ -1,5 +1,6 @@
 """A run and its images from start to resume, evaluation, second stage and the next run."""
 
+import csv
 import json
 import os
 import pathlib
@@ -278,3 +279,12 @@ def test_an_old_run_is_told_of_photos_that_are_turned_now(own, capsys):
     assert evaluate(own) == (0, "")
     line = f"note: 1 of {len(tested)} photos are turned upright now; they were not when this run was trained"
     assert line in capsys.readouterr().out
+
+
+def test_an_evaluation_names_the_files(own):
+    """Every recorded test image once, with its class, in the order of the record."""
+    assert evaluate(own, f"--output={own / 'evaluation'}") == (0, "")
+    with open(own / "evaluation" / "evaluation.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == [str(own / "photos" / image) for image in of(own, "test")]
+    assert [row["class"] for row in rows] == [image.split("/")[0] for image in of(own, "test")]
