@@ -5,7 +5,9 @@ left out; of numbers of 16 bits the high byte is taken.  Not read: animated WebP
 or of 8 bits with a palette.
 """
 
+import functools
 import re
+import threading
 
 import tensorflow as tf
 
@@ -17,6 +19,7 @@ ALPHA_LOSSLESS = 0x10  # in the fifth byte of a lossless WebP image
 ANIMATED = "Animated WebP; only still images are read."
 BMP_FILE_HEADER, BMP_HEADER = 14, 40  # bytes; files of OS/2 have a shorter one
 BGR = (0, 0, 255, 0, 0, 255, 0, 0, 255, 0, 0, 0)  # masks of red, green and blue, as TensorFlow takes any to be
+TRACING = threading.Lock()
 OTHER_BMP = "BMP of a kind that is not read; save it as PNG."
 
 
@@ -44,11 +47,18 @@ def decode_stored(content):
 
 def refusal(content):
     """Why a file's content (bytes) can't be decoded, in one line; None if it can."""
+    with TRACING:  # or each of many threads would make a graph of its own at first
+        _traced()
     try:
         decode(content)
     except tf.errors.InvalidArgumentError as error:
         return one_line(error.message)
     return None
+
+
+@functools.cache
+def _traced():
+    return decode.get_concrete_function()
 
 
 def one_line(message):
