@@ -14,6 +14,18 @@ tf.config.set_logical_device_configuration(
 )
 
 
+make_strategy = tf.distribute.MirroredStrategy.__init__
+
+
+def with_keys_of_its_own(strategy, *args, **kwargs):
+    """A real run has one strategy a process; here each needs numbers of its own for its collective operations."""
+    tf.distribute.MirroredStrategy._collective_key_base += 1000
+    make_strategy(strategy, *args, **kwargs)
+
+
+tf.distribute.MirroredStrategy.__init__ = with_keys_of_its_own
+
+
 @pytest.fixture
 def make_config(tmp_path):
     """`Config` of a run of seconds on the digits, in a folder of its own; keyword arguments override."""

@@ -77,6 +77,7 @@ NUMBERS = (
     "split_seed",
     "num_hosts",
     "host_index",
+    "trunk_lr_factor",
 )
 CHOICES = (
     "mode",
@@ -97,6 +98,7 @@ CHOICES = (
     "branch",
     "classifier",
     "evaluate_on",
+    "freeze",
 )
 BOOLEANS = (
     "overwrite",
@@ -268,7 +270,7 @@ def test_damaged_checkpoints(make_config, capsys):
     (_, newest), (_, before) = folder.checkpoint_files()
     whole, older = newest.read_bytes(), before.read_bytes()
     model = build.model(config, build.dataset(config))
-    model.compile(build.optimizer(config), "mse")
+    model.compile(build.optimizer(config, model), "mse")
     assert checkpoints.restore(model, folder.newest_checkpoint) == 2
     for how, content in damaged(whole):
         newest.write_bytes(content)

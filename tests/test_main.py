@@ -42,7 +42,7 @@ def only_line(process):
         ("--dataset=cifar", "flag --dataset=cifar: value should be one of <digits_lt|cifar10_lt|cifar100_lt|"),
         ("--sampler=random", "flag --sampler=random: value should be one of <uniform|balanced|reversed>"),
         ("--adaptor=sine", "flag --adaptor=sine: value should be one of <equal|beta|"),
-        ("--backbone=vgg", "flag --backbone=vgg: value should be one of <resnet8|"),
+        ("--backbone=vgg", "--backbone=vgg: unknown; --help lists all"),
         ("--epochs=many", "flag --epochs=many: invalid literal"),
         ("--flagfile=flags/none.flags", "flags/none.flags"),
         ("train", "train: not a flag; flags start with --"),
@@ -97,6 +97,8 @@ def test_train_and_evaluate(tmp_path):
     assert finished.returncode == 0, finished.stderr
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "checkpoint",
+        "confusion.csv",
+        "evaluation.csv",
         "flags.txt",
         "history.csv",
         "metrics.json",

@@ -128,6 +128,7 @@ PATHS = {
     "probe": ("from_run",),
     "sweep": ("plan",),
     "describe": ("output", "data_dir"),
+    "list": ("train_list", "eval_list", "validation_list", "class_names"),
 }
 
 

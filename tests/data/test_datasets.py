@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from bbn_tf.choices import Choice
-from bbn_tf.data import datasets
+from bbn_tf.data import datasets, small_sets
 from bbn_tf.errors import UserError
 
 
@@ -64,7 +64,7 @@ def test_cifar10_lt(monkeypatch):
     """Class counts, names, balanced test set; LDAM's recipe on the published order, which is that of the ids."""
     import tensorflow_datasets as tfds
 
-    full = datasets.cifar10()
+    full = small_sets.cifar10()
     monkeypatch.setitem(datasets.DATASETS, "cifar10_lt", Choice(lambda data_dir: full))  # read once for the whole test
     data = datasets.load("cifar10_lt", imbalance_factor=100)
     assert data.class_counts.tolist() == [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50]

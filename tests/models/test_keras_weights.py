@@ -51,10 +51,11 @@ def test_imagenet(base, file, monkeypatch):
 
 def test_a_whole_model_with_a_classifier_or_around_the_network(base):
     assert_same(
-        keras_weights.of_model(NETWORK, keras.Sequential([keras.Input((32, 32, 3)), base, keras.layers.Dense(3)])), base
+        keras_weights.of_model(NETWORK, keras.Sequential([keras.Input((32, 32, 3)), base, keras.layers.Dense(3)]), "x"),
+        base,
     )
     arrays = keras_weights.of_model(
-        NETWORK, keras.Model(base.input, keras.layers.Dense(3, name="predictions")(base.output))
+        NETWORK, keras.Model(base.input, keras.layers.Dense(3, name="predictions")(base.output)), "x"
     )
     assert arrays.pop("last_block/predictions/kernel").shape == (576, 3)
     arrays.pop("last_block/predictions/bias")

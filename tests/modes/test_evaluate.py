@@ -84,7 +84,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_any_work(finished_ru
     with pytest.raises(UserError, match=r"^--output=.*file: is a file; must be a folder to write evaluation.csv"):
         evaluated(config, output=str(tmp_path / "file"))
     (tmp_path / "confusion.csv").write_text("mine")
-    with pytest.raises(UserError, match=r"^--output=.*confusion.csv: already there; .* with --overwrite$"):
+    with pytest.raises(UserError, match=r"^--output=.*confusion.csv: already exists; .* with --overwrite$"):
         evaluated(config, output=str(tmp_path))
     assert (tmp_path / "confusion.csv").read_text() == "mine"
 

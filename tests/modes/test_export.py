@@ -375,7 +375,6 @@ def test_settings_come_from_the_run(finished_run):
         ("--images=a.png", "--images: has no meaning with --mode=export, only with predict"),
         ("--overwrite", "--overwrite: has no meaning with --mode=export"),
         ("--mode=train --export_formats=onnx", "--export_formats=onnx: has no meaning with --mode=train"),
-        ("--mode=evaluate --output=a.csv", "--output: has no meaning with --mode=evaluate"),
         ("--model_dir=", "--mode=export: needs --model_dir"),
         ("--model_dir=/nonexistent", "--model_dir=/nonexistent: not a run folder"),
     ],

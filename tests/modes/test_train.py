@@ -13,7 +13,6 @@ import sys
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from bbn_tf.errors import UserError
 from bbn_tf.models.bbn import build_bbn
@@ -168,8 +167,6 @@ def test_two_and_four_replicas_equal_one_device(make_config, tmp_path, monkeypat
     monkeypatch.setattr(csv_files, "write_evaluation", lambda folder, dataset, evaluator: None)
     results = []
     for devices in (1, 2, 4):
-        # A real run has one strategy a process; here each needs numbers of its own for its collective operations.
-        monkeypatch.setattr(tf.distribute.MirroredStrategy, "_collective_key_base", 1000 * devices)
         config = make_config(
             num_devices=devices,
             sync_batch_norm=True,

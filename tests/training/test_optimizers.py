@@ -34,7 +34,7 @@ def test_config_survives_saving():
 
 def test_adamw_by_hand():
     """Decoupled decay of the kernel, none of bias and BatchNorm; Keras's epsilon and betas."""
-    optimizer = build.optimizer(Config(optimizer="adamw", learning_rate=0.01, weight_decay=0.1))
+    optimizer = build.optimizer(Config(optimizer="adamw", learning_rate=0.01, weight_decay=0.1), None)
     names = ("kernel", "bias", "gamma", "beta")
     variables = [keras.Variable([1.0, -2.0], name=name) for name in names]
     optimizer.build(variables)
