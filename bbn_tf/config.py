@@ -77,7 +77,9 @@ class Config:
         UserError: a value makes no sense.
     """
 
-    mode: str = _core(START, "train", "What to do, see the list in the README.", table=MODES)
+    mode: str = _core(
+        START, "train", "What to do: train is the default; each mode is a file of bbn_tf/modes/.", table=MODES
+    )
     model_dir: str | None = _core(
         START,
         None,
@@ -88,7 +90,6 @@ class Config:
 
     dataset: str = _core(DATA, "digits_lt", "Data set.", table=DATASETS)
     validation_fraction: float = _core(DATA, 0.0, HELD_OUT.help, rule=HELD_OUT.rule)
-
     evaluate_on: str | None = _core(DATA, None, EVALUATE_ON.help, names=EVALUATE_ON.names)
 
     model: str = _core(REPRESENTATION, "bbn", "bbn: two branches. plain: the same network with one.", table=MODELS)

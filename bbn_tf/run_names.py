@@ -40,7 +40,7 @@ def _second_stage(values, data):
     row = CLASSIFIERS[values["classifier"]]
     amounts = [f"{value:g}" for value in row.own(values).values()]
     parts = [os.path.basename(values["from_run"]), "-".join([values["classifier"], *amounts]), values["branch"]]
-    parts.append("_".join(data))
+    parts.append("_".join(filter(None, data)))
     if not row.untrained:
         parts += [values["sampler"], f"{values['loss']}-{values['class_weights']}", f"{values['epochs']}epochs"]
     return parts

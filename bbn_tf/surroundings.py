@@ -61,6 +61,9 @@ def settle_keras():
     """
     try:
         import keras
+    except ImportError as error:
+        name, where = backend()
+        raise UserError(f"{where}: the package {name} can't be imported ({error}); install it with pip") from error
     except (ValueError, TypeError, AttributeError) as error:  # what an impossible value makes Keras raise
         raise UserError(f"{_keras_path()}: Keras can't be imported with it ({error})") from error
     keras.config.set_image_data_format("channels_last")

@@ -67,13 +67,14 @@ class Split:
         """
         there = dict(listed.parts)
         if "all" in there:
+            self._refuse_two_validation_parts(listed)
             fraction = TEST_FRACTION if self.test_fraction is None else self.test_fraction
             there["train"], there["test"] = halves(
                 there.pop("all"), fraction, "test", self.split_seed or SPLIT_SEED, listed.groups
             )
         else:
             self._refuse_senseless(listed)
-            if "test" not in there and self.evaluated == "test":
+            if "test" not in there and (self.evaluated == "test" or self.validation_fraction):
                 print(f"note: {listed.root} has no test images of its own: the validation images are the test set")
                 there["test"] = there.pop("validation")
         if self.validation_fraction:
@@ -89,7 +90,11 @@ class Split:
                 raise UserError(
                     f"--{name}={value:g}: has no meaning here, since {listed.root} has {there} images of its own"
                 )
-        if self.validation_fraction and "validation" in listed.parts and "test" in listed.parts:
+        if "test" in listed.parts:
+            self._refuse_two_validation_parts(listed)
+
+    def _refuse_two_validation_parts(self, listed):
+        if self.validation_fraction and "validation" in listed.parts:
             raise UserError(
                 f"--validation_fraction={self.validation_fraction:g}: has no meaning here, since {listed.root} has "
                 "validation images of its own; --evaluate_on=validation evaluates on them"

@@ -28,11 +28,7 @@ class _OneDevice:
 
 
 def strategy(config):
-    """MirroredStrategy over all visible GPUs, or without any the CPU; on JAX the default device, or those of
-    all hosts.
-
-    Returns an object with `scope()`.
-    """
+    """MirroredStrategy over all visible GPUs or CPUs; on JAX an object with `scope()` for what JAX has set up."""
     if keras.backend.backend() != "tensorflow":
         tf.config.set_visible_devices([], "GPU")  # TensorFlow only feeds the data
         if config.num_hosts:
@@ -71,9 +67,7 @@ def run_folder(config):
 
 
 def dataset(config, **options):
-    """The data set of `config`, standardised as its backbone wants it; `options`, of its function in
-    `datasets.DATASETS`, go before the config's.
-    """
+    """The data set of `config`, standardised as its backbone wants it; `options` of its function come first."""
     data = datasets.load(
         config.dataset,
         data_dir=config.data_dir,
@@ -83,15 +77,21 @@ def dataset(config, **options):
         **{**config.own("dataset"), **options},
     )
     augmentations.refuse_other(config.augment, data)
-    row = BACKBONES.get(_trained_backbone(config))
-    return dataclasses.replace(data, mean=row.mean, std=row.std) if row is not None and row.mean else data
+    name = _trained_backbone(config)
+    if name not in BACKBONES:
+        raise UserError(f"--backbone={name}: unknown here; register it in the script that starts the program")
+    row = BACKBONES[name]
+    return dataclasses.replace(data, mean=row.mean, std=row.std) if row.mean else data
 
 
 def _trained_backbone(config):
     """Name of the backbone; a second stage has that of the run it starts from."""
     if config.from_run is None or config.row("mode").of_run:
         return config.backbone
-    return RunFolder(config.from_run, flag="from_run").read_settings().get("backbone")
+    settings = {"from_run": config.from_run}
+    while "backbone" not in settings:
+        settings = RunFolder(settings["from_run"], flag="from_run").read_settings()
+    return settings["backbone"]
 
 
 def backbone(config):

@@ -43,7 +43,8 @@ class Serving:
         self.model = model.inference()
         self.height, self.width, _ = self.model.input_shape[1:]
         self.facts = facts
-        self.central = "image_size" in facts.get("settings", {})  # trained on image files: crop as its evaluation did
+        of_files = "image_size" in facts.get("settings", {})  # what metrics.json of older versions does not say
+        self.central = facts.get("figures", {}).get("cropped", of_files)  # crop as its evaluation did
 
     def image(self, image):
         """Images uint8 [B, H, W, 3] of any one size."""

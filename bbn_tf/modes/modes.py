@@ -136,7 +136,7 @@ MODES = Table(
         resumes=True,
     ),
     sweep=Choice("bbn_tf.modes.sweep:run", PLAN, JOBS, DATA_DIR, of_plan=True, resumes=True),
-    report=Choice("bbn_tf.modes.report:run", PLAN, of_plan=True),
+    report=Choice("bbn_tf.modes.report:run", PLAN, DATA_DIR, of_plan=True),
     export=Choice("bbn_tf.modes.export:run", EXPORT_FORMATS, of_run=True),
     predict=Choice("bbn_tf.modes.predict:run", IMAGES, OUTPUT, OVERWRITE, of_run=True),
     describe=Choice(

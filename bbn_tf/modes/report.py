@@ -11,5 +11,6 @@ def run(config):
         print(report(FoundRuns(config.model_dir)))
         return
     plan = read_plan(config)
-    check_plan(plan, to_run=False)
+    data = [f"--data_dir={config.data_dir}"] if config.data_dir else []
+    check_plan(plan, data, to_run=False)
     print(report(plan))

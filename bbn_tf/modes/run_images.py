@@ -93,13 +93,16 @@ def started_from(path):
         path: its folder or its `.keras` file, or another file.
     """
     folder = path if os.path.isdir(path) else os.path.dirname(path) or "."
-    record = record_lib.read(folder)
-    if record is not None or not os.path.isfile(os.path.join(folder, "flags.txt")):
-        return record
-    config = flags.of_finished_run(folder)
-    if not config.row("dataset").splits:
+    of_a_run = os.path.isdir(path) or path.endswith(".keras")
+    if not of_a_run or not os.path.isfile(os.path.join(folder, "flags.txt")):
         return None
+    record = record_lib.read(folder)
+    if record is not None:
+        return record
     try:
+        config = flags.of_finished_run(folder)
+        if not config.row("dataset").splits:
+            return None
         data = build.dataset(config, old=True)
     except UserError as error:
         print(f"note: --init_from={path}: which images it was trained on can't be found out ({error})")

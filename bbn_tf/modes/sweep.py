@@ -14,8 +14,8 @@ from bbn_tf.runs.sweep import sweep
 def run(config):
     """Trains the unfinished runs, then writes a report of the finished ones."""
     plan = read_plan(config)
-    check_plan(plan)
     data = [f"--data_dir={config.data_dir}"] if config.data_dir else []
+    check_plan(plan, data)
     try:
         sweep(plan, config.jobs, data)
     finally:
@@ -29,11 +29,12 @@ def read_plan(config):
     return Plan(config.plan, config.model_dir, located)
 
 
-def check_plan(plan, to_run=True):
+def check_plan(plan, data=(), to_run=True):
     """Checks the flags of every run of a plan before the first run starts.
 
     Args:
         plan: `bbn_tf.runs.plan.Plan`.
+        data: arguments that every run gets besides its own.
         to_run: whether the runs will be trained; if not, they are only read.
 
     Raises:
@@ -42,7 +43,7 @@ def check_plan(plan, to_run=True):
     settings = {}
     for one in plan.runs():
         try:
-            config = flags.parse(one.command(), settings.get)
+            config = flags.parse([*data, *one.command()], settings.get)
         except UserError as error:
             raise UserError(f"--plan={plan.path}: {one.row}, {one.column}: {error}") from error
         if config.mode not in ("train", "probe"):

@@ -127,7 +127,7 @@ def _train(config, run, dataset, stage, strategy, steps, start, record):
     with hosts.alone():
         run.save_model(model.save)
     starts = run.time_starts(time.perf_counter() - start)
-    content = metrics(config, dataset, figures, starts)
+    content = {**metrics(config, dataset, figures, starts), "cropped": images.one_by_one}
     if run.writes:
         csv_files.write_evaluation(run.path, images, evaluator)
     if record is not None:
@@ -167,12 +167,12 @@ def metrics(config, dataset, figures, starts):
 
 def made_with(config):
     """dict: versions, backend, device and precision of the figures."""
-    gpus = tf.config.list_physical_devices("GPU")
+    devices = {name.partition(":")[0].upper() for name in keras.distribution.list_devices()}
     return {
         "bbn_tf": __version__,
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "backend": keras.backend.backend(),
-        "device": "GPU" if gpus else "CPU",
+        "device": "GPU" if "GPU" in devices else "CPU",
         "precision": "mixed_bfloat16" if config.mixed_precision else "float32",
     }

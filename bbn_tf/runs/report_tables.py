@@ -42,7 +42,9 @@ def error_cell(metrics, paper=None):
     errors = [one["top1_error"] for one in metrics]
     parts = [f"{spread(errors)} ({len(errors)})"] if errors else []
     if not all(map(tables.is_balanced, metrics)):
-        parts[0] = f"balanced {spread([one['balanced_error'] for one in metrics])}, all {parts[0]}"
+        parts[0] = (
+            f"balanced {spread([one.get('balanced_error', one['top1_error']) for one in metrics])}, all {parts[0]}"
+        )
     if paper is not None:
         parts.append(f"paper {paper:.2f}" + (f", {statistics.fmean(errors) - paper:+.2f}" if errors else ""))
     return "; ".join(parts)
