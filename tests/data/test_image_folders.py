@@ -413,3 +413,12 @@ def test_classes_of_one_image_leave_nothing_to_evaluate_on(tmp_path):
     write_tree(tmp_path, {"ant": 1, "bee": 1})
     with pytest.raises(UserError, match="no image to evaluate on; a class needs two"):
         load(tmp_path)
+
+
+def test_val_is_the_test_set_also_where_a_fraction_is_held_out(tmp_path):
+    """train/ and val/ without test/: nothing of val/ is lost, and what is held out comes from train/."""
+    write_tree(tmp_path / "train", {"ant": 10, "bee": 10})
+    write_tree(tmp_path / "val", {"ant": 3, "bee": 3}, seed=1)
+    data = datasets.load("folder", data_dir=str(tmp_path), image_size=16, validation_fraction=0.2)
+    assert [len(data.parts[part].paths) for part in ("train", "validation", "test")] == [16, 4, 6]
+    assert (len(data.train_labels), len(data.eval_labels), data.evaluated_on) == (16, 4, "validation")

@@ -413,3 +413,17 @@ def test_the_jax_backend_is_refused(copied_run, monkeypatch):
     monkeypatch.setattr(build, "load_model", refuse_to_load)
     with pytest.raises(UserError, match="KERAS_BACKEND=jax: --mode=export needs the TensorFlow backend"):
         export.run(copied_run)
+
+
+@pytest.mark.parametrize(
+    ("facts", "crops"),
+    [
+        ({"settings": {}, "figures": {"cropped": True}}, True),
+        ({"settings": {"image_size": "32"}, "figures": {"cropped": False}}, False),
+        ({"settings": {"image_size": "32"}, "figures": {}}, True),  # of an older version
+        ({"settings": {}, "figures": {}}, False),
+    ],
+)
+def test_serving_crops_where_the_evaluation_did(facts, crops):
+    model = types.SimpleNamespace(input_shape=(None, 32, 32, 3))
+    assert export.Serving(types.SimpleNamespace(inference=lambda: model), facts).central is crops

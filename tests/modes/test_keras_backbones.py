@@ -239,3 +239,12 @@ def test_dropped_settings_have_their_default_in_the_name():
     assert "freeze" not in Config(backbone="own").model_dir
     assert "freeze-trunk" in Config(backbone="own", freeze="trunk").model_dir
     assert "keras-MobileNetV2" in Config(backbone="keras:MobileNetV2").model_dir
+
+
+def test_a_second_stage_of_a_second_stage_standardises_as_the_first_run(tmp_path):
+    first = Config(backbone="keras:MobileNet", model_dir=str(tmp_path / "first"))
+    RunFolder(first.model_dir).prepare(first.settings(), overwrite=False)
+    second = Config(mode="probe", from_run=first.model_dir, model_dir=str(tmp_path / "second"))
+    RunFolder(second.model_dir).prepare(second.settings(), overwrite=False)
+    third = Config(mode="probe", from_run=second.model_dir, model_dir=str(tmp_path / "third"))
+    assert build.dataset(second).mean == build.dataset(third).mean == (0.5, 0.5, 0.5)
