@@ -141,7 +141,7 @@ def test_flags(finished_run):
             tried += 1
     assert tried >= 200
     texts = {"model_dir", "data_dir", "images", "output", "init_from", "from_run", "plan", "coordinator"}
-    texts |= {"train_list", "eval_list", "validation_list", "class_names", "tfds_name"}
+    texts |= {"train_list", "eval_list", "validation_list", "class_names", "tfds_name", "cut_layer"}
     assert set(SETTINGS) - {*NUMBERS, *CHOICES, *BOOLEANS, *LISTS} == texts
 
 

@@ -128,12 +128,22 @@ PATHS = {
     "probe": ("from_run",),
     "sweep": ("plan",),
     "describe": ("output", "data_dir"),
-    "list": ("train_list", "eval_list", "validation_list", "class_names"),
 }
 
 
+OF_LISTS = ("train_list", "eval_list", "validation_list", "class_names")
+
+
 def test_every_path_is_known_as_one():
-    assert {name for name, setting in SETTINGS.items() if setting.path} == {*sum(PATHS.values(), ()), "images"}
+    known = {*sum(PATHS.values(), ()), *OF_LISTS, "images"}
+    assert {name for name, setting in SETTINGS.items() if setting.path} == known
+
+
+@pytest.mark.parametrize("name", OF_LISTS)
+def test_the_home_folder_in_paths_of_lists(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    needed = ["--dataset=list", "--train_list=x", "--data_dir=x"]
+    assert getattr(parse(*needed, f"--{name}=~/first"), name) == str(tmp_path / "first")
 
 
 @pytest.mark.parametrize(("mode", "name"), [(mode, name) for mode, names in PATHS.items() for name in names])
