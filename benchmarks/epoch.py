@@ -99,7 +99,7 @@ def ours(options):
         run.prepare(config.settings(), overwrite=True)
         with build.strategy(config).scope():
             model = build.model(config, dataset)
-            model.compile(build.optimizer(config), build.loss(config, dataset), **compile_options)
+            model.compile(build.optimizer(config, model), build.loss(config, dataset), **compile_options)
             evaluator = build.evaluator(config, model, dataset)
             checkpoints.restore(model, run.newest_checkpoint)
         clock = watch(build.training_callbacks(config, run, dataset, evaluator))
