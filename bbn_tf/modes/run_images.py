@@ -68,7 +68,9 @@ def of_finished(config, run):
     record, metrics = record_lib.read(run.path), run.read_metrics() or {}
     if record is not None:
         return build.dataset(config, record=record, use="evaluate")
-    return build.dataset(config, old=True, counts=(metrics.get("num_train"), metrics.get("num_eval")))
+    evaluated = config.evaluate_on or ("validation" if config.validation_fraction else "test")
+    same = metrics.get("evaluated_on", evaluated) == evaluated  # else its number of images says nothing
+    return build.dataset(config, old=True, counts=(metrics.get("num_train"), metrics.get("num_eval") if same else None))
 
 
 def write_record(run, data, options):

@@ -288,3 +288,13 @@ def test_an_evaluation_names_the_files(own):
         rows = list(csv.DictReader(file))
     assert [row["file"] for row in rows] == [str(own / "photos" / image) for image in of(own, "test")]
     assert [row["class"] for row in rows] == [image.split("/")[0] for image in of(own, "test")]
+
+
+@pytest.mark.parametrize(("recorded", "counts"), [("test", (15, 4)), ("validation", (15, None))])
+def test_an_old_runs_number_of_images_counts_only_for_the_part_it_was_evaluated_on(own, recorded, counts, monkeypatch):
+    make_old(own, "run")
+    file, seen = own / "run" / "metrics.json", {}
+    file.write_text(json.dumps({**json.loads(file.read_text()), "evaluated_on": recorded}))
+    monkeypatch.setattr(build, "dataset", lambda config, **options: seen.update(options))
+    run_images.of_finished(parse("--mode=evaluate", f"--model_dir={own / 'run'}"), RunFolder(own / "run"))
+    assert seen == {"old": True, "counts": counts}
