@@ -7,30 +7,7 @@ from bbn_tf.errors import UserError
 from bbn_tf.runs import csv_files, report, report_tables
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.runs.plan import Plan
-
-METRICS = {
-    "bbn": {
-        "top1_error": 18.0,
-        "many_error": 6.5,
-        "medium_error": None,
-        "few_error": 28.25,
-        "conventional_error": 30.0,
-        "rebalancing_error": 70.0,
-        "per_class_error": [6.5, 29.5],
-        "class_counts": [110, 4],
-        "class_names": ["zero", "one"],
-    },
-    "plain": {
-        "top1_error": 24.0,
-        "many_error": 0.0,
-        "medium_error": None,
-        "few_error": 48.0,
-        "per_class_error": [0.0, None],
-        "class_counts": [110, 4],
-        "class_names": ["zero", "one"],
-    },
-}
-
+from tests.runs.test_tables import METRICS
 
 PLAN = """
 title = "A table"
