@@ -81,7 +81,7 @@ def test_unwritable_folder(tmp_path):
 def test_flags_txt_of_something_else_is_refused(tmp_path, overwrite):
     (tmp_path / "flags.txt").write_text("--epochs=3\n")
     (tmp_path / "checkpoint").mkdir()
-    with pytest.raises(UserError, match="flags.txt: damaged or not a run's"):
+    with pytest.raises(UserError, match="flags.txt: damaged or not of a run"):
         RunFolder(tmp_path).prepare(SETTINGS, overwrite)
     assert (tmp_path / "checkpoint").is_dir()
 
