@@ -3,7 +3,7 @@
     python benchmarks/decoding.py
 
 A JPEG of 500 x 375, the common size in ImageNet, without EXIF, is read, cropped at random, resized to 224 and
-standardised, on one core.  The readers take turns in an order drawn anew, the old one twice, to show how much is noise;
+standardised, on one core.  The readers take turns in a random order, the old one twice, to show how much is noise;
 times are of the processor, and the ratio is the median of the rounds.  Exits with status 1 if the reader now needs more
 than 1.05 times as long (--limit).
 """
