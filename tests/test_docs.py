@@ -1,0 +1,69 @@
+"""README and docs: commands that can be given, links that lead somewhere, figures that stand in a file."""
+
+import pathlib
+import re
+import shlex
+
+import pytest
+
+from tests import in_process
+
+ROOT = pathlib.Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def blocks(page, *languages):
+    """Contents of a page's fenced blocks in these languages."""
+    return [text for language, text in FENCE.findall(page.read_text("utf-8")) if language in languages]
+
+
+def commands(page):
+    """Command lines of a page's shell blocks: continued lines joined, comments left out."""
+    lines = "".join(blocks(page, "sh", "bash")).replace("\\\n", " ").splitlines()
+    return [" ".join(line.split("   #")[0].split()) for line in lines if line.strip() and not line.startswith("#")]
+
+
+def of_main(command):
+    """Arguments of a command that starts main.py, else None; what another program gets is not looked at."""
+    words = shlex.split(command.split("&& ")[-1])
+    place = next((i for i, word in enumerate(words[:4]) if word.endswith("main.py")), None)
+    return None if place is None else words[place + 1 :]
+
+
+OF_MAIN = sorted({command for page in PAGES for command in commands(page) if of_main(command) is not None})
+DATA = ["--dataset=folder", "--data_dir=photos"]  # what stands for DATA in docs/data.md
+
+
+@pytest.mark.parametrize("command", OF_MAIN)
+def test_every_command_of_the_program_is_accepted(command, monkeypatch, tmp_path):
+    """Flags, flag files and settings that have no meaning together; runs named RUN need not exist."""
+    run = tmp_path / "saved_models" / "RUN"
+    run.mkdir(parents=True)
+    (run / "flags.txt").write_text("--dataset=digits_lt\n")
+    monkeypatch.chdir(tmp_path)
+    arguments = [word for given in of_main(command) for word in (DATA if given == "DATA" else [given]) if word != "..."]
+    in_process.parse(*arguments)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page):
+    for link in LINK.findall(FENCE.sub("", page.read_text("utf-8"))):
+        if not re.match(r"https?:|mailto:", link):
+            path, _, anchor = link.partition("#")
+            target = (page.parent / path) if path else page
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+
+def anchors(page):
+    """What GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", page.read_text("utf-8")), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_readme_is_short():
+    lines = (ROOT / "README.md").read_text("utf-8").splitlines()
+    assert len(lines) <= 200
+    assert all(len(line) <= 110 for line in lines if not line.startswith("python3 -m venv"))
