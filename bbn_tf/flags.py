@@ -118,9 +118,9 @@ def _refuse(given, mode, rule):
             raise UserError(f"--{name}: {rule.format(mode=mode)}")
 
 
-def of_finished_run(folder):
-    """`Config` of the evaluation of a finished run; see `from_flags`."""
-    return _of_finished_run({"mode": "evaluate", "model_dir": str(folder)}, "evaluate")
+def of_finished_run(folder, **given):
+    """`Config` of the evaluation of a finished run, of settings that are `given` too; see `from_flags`."""
+    return _of_finished_run({"mode": "evaluate", "model_dir": str(folder), **given}, "evaluate")
 
 
 def _of_finished_run(given, mode):

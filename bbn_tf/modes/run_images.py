@@ -57,7 +57,9 @@ def _options(config, run):
         return {"record": record}
     if config.from_run is not None:
         return _of_first_stage(config)
-    return {"started_from": started_from(config.init_from)} if config.init_from else {}
+    if not config.init_from:
+        return {}
+    return {"started_from": started_from(config.init_from, config.dataset, config.data_dir)}
 
 
 def _of_first_stage(config):
@@ -119,6 +121,8 @@ def started_from(path, dataset=None, data_dir=None):
 
     Args:
         path: its folder or its `.keras` file, or another file.
+        dataset, data_dir: of the run that starts; that is where the images of an older one are looked for that did not
+            keep its own folder.
     """
     folder = path if os.path.isdir(path) else os.path.dirname(path) or "."
     of_a_run = os.path.isdir(path) or path.endswith(".keras")
@@ -128,12 +132,17 @@ def started_from(path, dataset=None, data_dir=None):
     if record is not None:
         return record
     try:
-        config = flags.of_finished_run(folder)
-        if not config.row("dataset").splits:
+        there = RunFolder(folder, flag="init_from").read_settings()
+        same = there.get("dataset") == dataset and "data_dir" not in there
+        first = flags.of_finished_run(folder, **({"data_dir": data_dir} if same else {}))
+        if not first.row("dataset").files:
             return None
-        data = build.dataset(config, old=True)
+        data = build.dataset(first, old=True)
     except UserError as error:
-        print(f"note: --init_from={path}: which images it was trained on can't be found out ({error})")
+        print(
+            f"note: --init_from={path}: an older run, whose images can't be compared with these ({error}): if it was "
+            "trained on some that are evaluated on here, the errors come out too low"
+        )
         return None
     names = tuple(unicodedata.normalize("NFC", name) for name in data.class_names)
     return record_lib.Record(pathlib.Path(folder), names, {**dict.fromkeys(record_lib.ROWS, []), **data.identities()})
