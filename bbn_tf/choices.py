@@ -36,6 +36,8 @@ class Setting:
         part: which part of a run it is about, one of the constants above; None for its owner's.
         path: whether it is the path of a file or folder, in which `~` is the home folder; a run keeps one that is
             part of the data as an absolute path.
+        rescaled: whether the same value means something else with another choice of the flag that owns it.
+        needed: what it must name, as text, wherever it has a meaning; empty if it can do without.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Setting:
     names: tuple[str, ...] = ()
     part: str | None = None
     path: bool = False
+    rescaled: bool = False
+    needed: str = ""
 
     def with_default(self, default):
         """The same setting for a row that has another default."""

@@ -158,10 +158,10 @@ def _second_stage(given, settings_of):
     if given.get("branch") and recorded.get("model", "bbn") != "bbn":
         raise UserError(f"--branch={given['branch']}: only of a BBN; {given['from_run']} has one branch")
     dataset = given.get("dataset", recorded["dataset"])
-    there = {name: value for name, value in recorded.items() if SETTINGS[name].part == DATA or name == "data_dir"}
-    known = {"dataset", "data_dir", "seed", "validation_fraction", "evaluate_on"}
-    known |= {setting.name for setting in SETTINGS["dataset"].table[dataset].settings}
-    there = {name: value for name, value in there.items() if name in known}
+    there = {name: value for name, value in recorded.items() if SETTINGS[name].part == DATA}
+    there = {name: value for name, value in there.items() if not SETTINGS.is_of_another("dataset", dataset, name)}
+    if "data_dir" in recorded and SETTINGS["dataset"].table[dataset].own_images:
+        there["data_dir"] = recorded["data_dir"]
     config = Config(**{**there, **given})
     _check_same_data(config, there)
     return config

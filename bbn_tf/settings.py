@@ -74,6 +74,11 @@ class Settings(dict):
         of_data = self[name].path and self[name].part == DATA
         return os.path.abspath(value) if value is not None and of_data else value
 
+    def is_of_another(self, flag, choice, name):
+        """Whether a setting belongs to other choices of a flag, not to this one."""
+        owners = self.owners.get(name, [(flag, choice)])
+        return (flag, choice) not in owners and flag in {owner for owner, _ in owners}
+
     def no_meaning(self, name, values):
         """Text for a message: the choice in `values` that does not use the setting, and the choices that use it."""
         flag = self.owners[name][0][0]
@@ -88,8 +93,11 @@ class Settings(dict):
         return f"only with --{flag}={', '.join(free)}"
 
     def check(self, values):
-        """Raises UserError for the first value that breaks the rule of its setting."""
+        """Raises UserError for the first value that is needed and missing, or breaks the rule of its setting."""
         for name, setting in self.items():
+            for flag, choice in self.owners.get(name, ()):
+                if setting.needed and not values[name] and values[flag] == choice:
+                    raise UserError(f"--{flag}={choice}: needs --{name}, {setting.needed}")
             rule = setting.violation(values)
             if rule:
                 raise UserError(rule if rule.startswith("--") else f"--{name}={as_text(values[name])}: {rule}")
