@@ -138,7 +138,14 @@ def _recorded(texts, where):
     unknown = sorted(set(texts) - set(SETTINGS))
     if unknown:
         raise UserError(f"{where}: damaged, unknown setting {unknown[0]!r}")
-    return {name: parsed(name, text) for name, text in texts.items()}
+    try:
+        values = {name: parsed(name, text) for name, text in texts.items()}
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+    for name, value in values.items():
+        if unknown := SETTINGS[name].unknown(value):
+            raise UserError(f"{where}: --{name}={texts[name]}: {unknown}")
+    return values
 
 
 def _second_stage(given, settings_of):

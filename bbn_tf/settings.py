@@ -57,6 +57,8 @@ class Settings(dict):
         while queue:
             setting = queue.popleft()
             values[setting.name] = fixed.get(setting.name, given.get(setting.name, setting.default))
+            if unknown := setting.unknown(values[setting.name]):  # or its row would be missed below
+                raise UserError(f"--{setting.name}={as_text(values[setting.name])}: {unknown}")
             row = _row(setting, values[setting.name])
             if row is not None:
                 queue.extendleft(reversed(row.settings))

@@ -79,7 +79,7 @@ def dataset(config, **options):
     augmentations.refuse_other(config.augment, data)
     name = _trained_backbone(config)
     if name not in BACKBONES:
-        raise UserError(f"--backbone={name}: unknown here; register it in the script that starts the program")
+        raise UserError(f"--backbone={name}: unknown{BACKBONES.own}")
     row = BACKBONES[name]
     return dataclasses.replace(data, mean=row.mean, std=row.std) if row.mean else data
 
