@@ -70,6 +70,14 @@ def _of_first_stage(config):
     return {"record": record, "use": "second_stage" if config.row("classifier").keeps else "retrain"}
 
 
+def told_apart(data):
+    """Text that is the same on hosts that have the same training images, wherever they lie; "" of built-in data."""
+    if data.origin is not None:
+        return data.origin.digest()
+    parts = getattr(data, "parts", None)
+    return repr(parts["train"].identities()) if parts else ""
+
+
 def has_trained(run):
     """Whether there is anything that a run has learned; on hosts that follow, False."""
     return run.writes and (run.model_file.is_file() or bool(run.checkpoint_files()))
