@@ -90,8 +90,9 @@ def from_flags(values, arguments=(), settings_of=None):
 def _without_replaced(given, arguments):
     """`given` without what flag files have set for a choice that the command line replaces; says so.
 
-    So any method file composes with another --optimizer or --lr_schedule.
+    So any method file composes with another --optimizer or --lr_schedule: SGD's learning rate is not AdamW's.
     """
+    in_files = dict(line.lstrip("-").partition("=")[::2] for line in flag_files.lines(arguments, INPUTS))
     own = {argument.lstrip("-").partition("=")[0].removeprefix("no") for argument in arguments}
     own |= {argument.lstrip("-").partition("=")[0] for argument in arguments}
     left_out = []
@@ -99,13 +100,16 @@ def _without_replaced(given, arguments):
         owners = SETTINGS.owners.get(name, ())
         replaced = [(flag, choice) for flag, choice in owners if flag in own and flag in given]
         active = any(given.get(flag, SETTINGS[flag].default) == choice for flag, choice in owners)
-        if name not in own and replaced and not active:
+        of_another = SETTINGS[name].rescaled and any(
+            in_files.get(flag, SETTINGS[flag].default) != given[flag] for flag, _ in replaced
+        )
+        if name not in own and replaced and (of_another or not active):
             left_out.append(name)
     if left_out:
         texts = " ".join(f"--{name}={as_text(given[name])}" for name in left_out)
         flags_given = dict.fromkeys(f"--{SETTINGS.owners[name][0][0]}" for name in left_out)
         chosen = ", ".join(f"{flag}={given[flag[2:]]}" for flag in flags_given)
-        print(f"note: {texts} of the flag files left out, without a meaning with {chosen}")
+        print(f"note: {texts} of the flag files left out, not made for {chosen}; give your own, or the defaults hold")
     return {name: value for name, value in given.items() if name not in left_out}
 
 

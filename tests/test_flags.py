@@ -333,6 +333,26 @@ def test_every_method_file_composes_with_another_optimizer_and_schedule(method, 
 
 
 @pytest.mark.parametrize(
+    ("arguments", "settings", "left_out"),
+    [
+        ("inaturalist_1x", ("sgd", 0.05, 1e-4), ""),
+        ("inaturalist_1x --optimizer=sgd", ("sgd", 0.05, 1e-4), ""),
+        ("inaturalist_1x --optimizer=adamw", ("adamw", 1e-3, 0.05), "--learning_rate=0.05 --weight_decay=0.0001"),
+        ("inaturalist_1x --optimizer=adamw --learning_rate=0.05", ("adamw", 0.05, 0.05), "--weight_decay=0.0001"),
+        ("finetune", ("adamw", 1e-3, 0.05), ""),
+        ("finetune --optimizer=adamw --weight_decay=1e-4", ("adamw", 1e-3, 1e-4), ""),
+        ("finetune --optimizer=sgd", ("sgd", 0.1, 2e-4), "--learning_rate=0.001"),
+    ],
+)
+def test_a_rate_made_for_another_optimizer_is_left_out(arguments, settings, left_out, capsys):
+    file, *own = arguments.split()
+    config = parse(f"--flagfile=flags/{file}.flags", *own)
+    assert (config.optimizer, config.learning_rate, config.weight_decay) == settings
+    note = f"note: {left_out} of the flag files left out, not made for --optimizer={settings[0]}; give your own, or the"
+    assert capsys.readouterr().out.startswith(note) if left_out else not capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ("--optimizer=adamw --momentum=0.9", "--momentum=0.9: has no meaning with --optimizer=adamw, only with sgd"),
