@@ -6,6 +6,10 @@ import multiprocessing.pool
 import os
 import sys
 
+import keras
+import tensorflow as tf
+
+from bbn_tf.data import decoding
 from bbn_tf.errors import UserError
 
 THREADS = 16  # a disk, and a network's more so, answers many at a time
@@ -73,8 +77,6 @@ def naming_damaged(paths, advice=TRAIN_AGAIN):
     Raises:
         UserError: names them.
     """
-    import tensorflow as tf
-
     try:
         yield
     except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError, tf.errors.PermissionDeniedError) as error:
@@ -147,8 +149,6 @@ def _content(path):
 
 
 def _decoding_error(content):
-    from bbn_tf.data import decoding
-
     if not content:
         return "empty"
     reason = decoding.refusal(content)
@@ -159,8 +159,6 @@ def _in_parallel(function, paths, doing):
     """List of the results, in order; with a bar on a terminal."""
     progress = None
     if sys.stdout.isatty():
-        import keras
-
         print(f"{doing}: {len(paths)}")
         progress = keras.utils.Progbar(len(paths), unit_name="file")
     results = []

@@ -128,8 +128,6 @@ def _read(data, split, limit=None):
 
 def _batches(data, split):
     """Yields dicts of sequences: encoded images, labels and ids of some records, in the order of the files."""
-    import tensorflow_datasets as tfds
-
     keys = [key for key in (data.image, data.label, data.id) if key]
     if not data.random_access:
         encoded = {data.image: tfds.decode.SkipDecoding()}
@@ -145,27 +143,19 @@ def _batches(data, split):
 
 def _source(data, split):
     """Records of a split by position, images as they are encoded."""
-    import tensorflow_datasets as tfds
-
     return data.builder.as_data_source(split, decoders={data.image: tfds.decode.SkipDecoding()})
 
 
 def _mapped(contents, function):
-    import tensorflow as tf
-
     return tf.data.Dataset.from_tensor_slices(contents).map(function, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def _decode(content):
     """Of a grey image three channels alike; transparency is left out."""
-    from bbn_tf.data import decoding
-
     return decoding.decode_stored(content)
 
 
 def _decoded_bytes(content):
-    import tensorflow as tf
-
     shape = tf.cond(
         tf.io.is_jpeg(content), lambda: tf.io.extract_jpeg_shape(content), lambda: tf.shape(_decode(content))
     )
