@@ -36,6 +36,8 @@ class Setting:
         part: which part of a run it is about, one of the constants above; None for its owner's.
         path: whether it is the path of a file or folder, in which `~` is the home folder; a run keeps one that is
             part of the data as an absolute path.
+        rescaled: whether the same value means something else with another choice of the flag that owns it.
+        needed: what it must name, as text, wherever it has a meaning; empty if it can do without.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Setting:
     names: tuple[str, ...] = ()
     part: str | None = None
     path: bool = False
+    rescaled: bool = False
+    needed: str = ""
 
     def with_default(self, default):
         """The same setting for a row that has another default."""
@@ -61,24 +65,24 @@ class Setting:
         """Tuple of names; empty if any value of the type will do."""
         return tuple(self.table) if self.table is not None else self.names
 
+    def unknown(self, value):
+        """What a value must be that is none of the choices, as text; None if it is one, or if any value will do."""
+        several = isinstance(value, tuple)
+        if value is None or not self.choices or (value and set(value if several else [value]) <= set(self.choices)):
+            return None
+        if len(self.choices) > MOST_LISTED and not several:
+            return f"unknown{similar(value, self.choices)}; --help lists all{self.table.own if self.table else ''}"
+        names = ", ".join(self.choices)
+        return f"must be of {names}, separated by commas" if several else f"must be one of {names}"
+
     def violation(self, values):
         """What the value in `values` must be, as text; None if it is that.
 
         A text that starts with "--" is a whole message.
         """
         value = values[self.name]
-        if value is None or not self.choices:
-            known = True
-        elif isinstance(value, tuple):
-            known = value and set(value) <= set(self.choices)
-        else:
-            known = value in self.choices
-        if not known:
-            several = isinstance(value, tuple)
-            if len(self.choices) > MOST_LISTED and not several:
-                return f"unknown{similar(value, self.choices)}; --help lists all"
-            names = ", ".join(self.choices)
-            return f"must be of {names}, separated by commas" if several else f"must be one of {names}"
+        if unknown := self.unknown(value):
+            return unknown
         if isinstance(value, float) and not math.isfinite(value):
             return "must be a finite number"
         return self.rule(value, values) if self.rule else None
@@ -124,7 +128,12 @@ class Table(dict):
         flag: name of the setting that picks a row.
         rows: dict of the rows.
         **more: further rows.
+
+    Attributes:
+        own: the end of a message about an unknown name: how one of the user's own gets known.
     """
+
+    own = ""
 
     def __init__(self, flag, rows=(), **more):
         super().__init__(rows, **more)

@@ -49,6 +49,18 @@ def expand(arguments, paths=()):
     return _expanded(arguments, (), paths)
 
 
+def lines(arguments, paths=()):
+    """list: what the flag files among the arguments hold, without the arguments themselves; see `expand`."""
+    found, rest = [], iter(arguments)
+    for argument in rest:
+        name, equals, value = argument.partition("=")
+        if argument == "--":
+            break
+        if name in FLAG:
+            found += _lines(value if equals else next(rest, ""), (), paths)
+    return found
+
+
 def _expanded(arguments, within, paths):
     expanded, rest = [], iter(arguments)
     for argument in rest:

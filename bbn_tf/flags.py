@@ -90,8 +90,9 @@ def from_flags(values, arguments=(), settings_of=None):
 def _without_replaced(given, arguments):
     """`given` without what flag files have set for a choice that the command line replaces; says so.
 
-    So any method file composes with another --optimizer or --lr_schedule.
+    So any method file composes with another --optimizer or --lr_schedule: SGD's learning rate is not AdamW's.
     """
+    in_files = dict(line.lstrip("-").partition("=")[::2] for line in flag_files.lines(arguments, INPUTS))
     own = {argument.lstrip("-").partition("=")[0].removeprefix("no") for argument in arguments}
     own |= {argument.lstrip("-").partition("=")[0] for argument in arguments}
     left_out = []
@@ -99,13 +100,16 @@ def _without_replaced(given, arguments):
         owners = SETTINGS.owners.get(name, ())
         replaced = [(flag, choice) for flag, choice in owners if flag in own and flag in given]
         active = any(given.get(flag, SETTINGS[flag].default) == choice for flag, choice in owners)
-        if name not in own and replaced and not active:
+        of_another = SETTINGS[name].rescaled and any(
+            in_files.get(flag, SETTINGS[flag].default) != given[flag] for flag, _ in replaced
+        )
+        if name not in own and replaced and (of_another or not active):
             left_out.append(name)
     if left_out:
         texts = " ".join(f"--{name}={as_text(given[name])}" for name in left_out)
         flags_given = dict.fromkeys(f"--{SETTINGS.owners[name][0][0]}" for name in left_out)
         chosen = ", ".join(f"{flag}={given[flag[2:]]}" for flag in flags_given)
-        print(f"note: {texts} of the flag files left out, without a meaning with {chosen}")
+        print(f"note: {texts} of the flag files left out, not made for {chosen}; give your own, or the defaults hold")
     return {name: value for name, value in given.items() if name not in left_out}
 
 
@@ -118,9 +122,9 @@ def _refuse(given, mode, rule):
             raise UserError(f"--{name}: {rule.format(mode=mode)}")
 
 
-def of_finished_run(folder):
-    """`Config` of the evaluation of a finished run; see `from_flags`."""
-    return _of_finished_run({"mode": "evaluate", "model_dir": str(folder)}, "evaluate")
+def of_finished_run(folder, **given):
+    """`Config` of the evaluation of a finished run, of settings that are `given` too; see `from_flags`."""
+    return _of_finished_run({"mode": "evaluate", "model_dir": str(folder), **given}, "evaluate")
 
 
 def _of_finished_run(given, mode):
@@ -138,7 +142,14 @@ def _recorded(texts, where):
     unknown = sorted(set(texts) - set(SETTINGS))
     if unknown:
         raise UserError(f"{where}: damaged, unknown setting {unknown[0]!r}")
-    return {name: parsed(name, text) for name, text in texts.items()}
+    try:
+        values = {name: parsed(name, text) for name, text in texts.items()}
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+    for name, value in values.items():
+        if unknown := SETTINGS[name].unknown(value):
+            raise UserError(f"{where}: --{name}={texts[name]}: {unknown}")
+    return values
 
 
 def _second_stage(given, settings_of):
@@ -158,10 +169,10 @@ def _second_stage(given, settings_of):
     if given.get("branch") and recorded.get("model", "bbn") != "bbn":
         raise UserError(f"--branch={given['branch']}: only of a BBN; {given['from_run']} has one branch")
     dataset = given.get("dataset", recorded["dataset"])
-    there = {name: value for name, value in recorded.items() if SETTINGS[name].part == DATA or name == "data_dir"}
-    known = {"dataset", "data_dir", "seed", "validation_fraction", "evaluate_on"}
-    known |= {setting.name for setting in SETTINGS["dataset"].table[dataset].settings}
-    there = {name: value for name, value in there.items() if name in known}
+    there = {name: value for name, value in recorded.items() if SETTINGS[name].part == DATA}
+    there = {name: value for name, value in there.items() if not SETTINGS.is_of_another("dataset", dataset, name)}
+    if "data_dir" in recorded and SETTINGS["dataset"].table[dataset].own_images:
+        there["data_dir"] = recorded["data_dir"]
     config = Config(**{**there, **given})
     _check_same_data(config, there)
     return config

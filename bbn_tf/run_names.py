@@ -3,7 +3,7 @@
 import os
 import re
 
-from bbn_tf.data.datasets import DATASETS
+from bbn_tf.data import datasets
 from bbn_tf.training.classifiers import CLASSIFIERS
 from bbn_tf.training.methods import EQ_3
 
@@ -12,12 +12,7 @@ def run_name(values):
     """The name that a run without --model_dir gets; values: dict of all settings."""
     if values["plan"]:
         return os.path.splitext(os.path.basename(values["plan"]))[0]
-    data = [values["dataset"]]
-    named_by = DATASETS[values["dataset"]].named_by
-    if named_by == "tfds_name":
-        data.append(values[named_by])
-    elif named_by:
-        data.append(os.path.splitext(os.path.basename(os.path.abspath(values[named_by] or "")))[0])
+    data = [values["dataset"], datasets.which(values["dataset"], values)]
     if values["imbalance_factor"] is not None:
         data.append(f"if{values['imbalance_factor']:g}")
     parts = _second_stage(values, data) if values["from_run"] is not None else _first_stage(values, data)

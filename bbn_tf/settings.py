@@ -57,6 +57,8 @@ class Settings(dict):
         while queue:
             setting = queue.popleft()
             values[setting.name] = fixed.get(setting.name, given.get(setting.name, setting.default))
+            if unknown := setting.unknown(values[setting.name]):  # or its row would be missed below
+                raise UserError(f"--{setting.name}={as_text(values[setting.name])}: {unknown}")
             row = _row(setting, values[setting.name])
             if row is not None:
                 queue.extendleft(reversed(row.settings))
@@ -74,6 +76,11 @@ class Settings(dict):
         of_data = self[name].path and self[name].part == DATA
         return os.path.abspath(value) if value is not None and of_data else value
 
+    def is_of_another(self, flag, choice, name):
+        """Whether a setting belongs to other choices of a flag, not to this one."""
+        owners = self.owners.get(name, [(flag, choice)])
+        return (flag, choice) not in owners and flag in {owner for owner, _ in owners}
+
     def no_meaning(self, name, values):
         """Text for a message: the choice in `values` that does not use the setting, and the choices that use it."""
         flag = self.owners[name][0][0]
@@ -88,8 +95,11 @@ class Settings(dict):
         return f"only with --{flag}={', '.join(free)}"
 
     def check(self, values):
-        """Raises UserError for the first value that breaks the rule of its setting."""
+        """Raises UserError for the first value that is needed and missing, or breaks the rule of its setting."""
         for name, setting in self.items():
+            for flag, choice in self.owners.get(name, ()):
+                if setting.needed and not values[name] and values[flag] == choice:
+                    raise UserError(f"--{flag}={choice}: needs --{name}, {setting.needed}")
             rule = setting.violation(values)
             if rule:
                 raise UserError(rule if rule.startswith("--") else f"--{name}={as_text(values[name])}: {rule}")

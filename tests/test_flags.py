@@ -272,6 +272,45 @@ def test_unknown_setting_in_flags_txt(tmp_path):
         parse("--mode=evaluate", f"--model_dir={tmp_path}")
 
 
+@pytest.mark.parametrize("mode", ["evaluate", "export", "probe"])
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("dataset=digits", "--dataset=digits: must be one of digits_lt, cifar10_lt, "),
+        ("sampler=reverse", "--sampler=reverse: must be one of uniform, balanced, reversed"),
+        ("epochs=many", "--epochs=many: must be int"),
+        (
+            "backbone=mine",
+            "--backbone=mine: unknown; --help lists all; one of your own must be registered "
+            "(bbn_tf.models.backbones.register) by the script that you start",
+        ),
+    ],
+)
+def test_a_run_of_unknown_choices_costs_one_line(setting, message, mode, tmp_path):
+    name, _, value = setting.partition("=")
+    RunFolder(tmp_path).prepare({**Config().settings(), name: value}, overwrite=False)
+    with pytest.raises(UserError) as caught:
+        parse(f"--mode={mode}", f"--{'from_run' if mode == 'probe' else 'model_dir'}={tmp_path}")
+    assert str(caught.value).startswith(f"{tmp_path}/flags.txt: {message}") and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["dataset", "mode", "backbone", "freeze"])
+def test_an_unknown_choice_is_named_before_anything_goes_by_it(name):
+    with pytest.raises(UserError, match=f"^--{name}=x: (must be one of|unknown)"):
+        Config(**{name: "x"})
+
+
+def test_a_second_stage_on_other_data_leaves_the_photos_folder_behind(tmp_path):
+    first = Config(dataset="folder", data_dir=str(tmp_path / "photos"), image_size=16)
+    RunFolder(tmp_path / "run").prepare(first.settings(), overwrite=False)
+    command = ["--mode=probe", f"--from_run={tmp_path / 'run'}"]
+    assert (parse(*command).data_dir, parse(*command).image_size) == (str(tmp_path / "photos"), 16)
+    other = parse(*command, "--dataset=tfds", "--tfds_name=x")
+    assert (other.data_dir, other.image_size) == (None, 16)
+    with pytest.raises(UserError, match="^--dataset=tfds: needs --tfds_name, NAME"):
+        parse(*command, "--dataset=tfds")
+
+
 def test_default_folder_names_the_augmentation():
     names = {name: Config(augment=name).model_dir for name in ("basic", "autoaugment_cutout")}
     assert "basic" not in names["basic"] and "_augment-autoaugment_cutout_" in names["autoaugment_cutout"]
@@ -291,6 +330,26 @@ def test_every_method_file_composes_with_another_optimizer_and_schedule(method, 
     said = capsys.readouterr().out
     sets_steps = re.search("^--lr_factor", text, re.M) or "inaturalist" in method or method == "lws"
     assert ("of the flag files left out" in said) == bool(sets_steps), said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "left_out"),
+    [
+        ("inaturalist_1x", ("sgd", 0.05, 1e-4), ""),
+        ("inaturalist_1x --optimizer=sgd", ("sgd", 0.05, 1e-4), ""),
+        ("inaturalist_1x --optimizer=adamw", ("adamw", 1e-3, 0.05), "--learning_rate=0.05 --weight_decay=0.0001"),
+        ("inaturalist_1x --optimizer=adamw --learning_rate=0.05", ("adamw", 0.05, 0.05), "--weight_decay=0.0001"),
+        ("finetune", ("adamw", 1e-3, 0.05), ""),
+        ("finetune --optimizer=adamw --weight_decay=1e-4", ("adamw", 1e-3, 1e-4), ""),
+        ("finetune --optimizer=sgd", ("sgd", 0.1, 2e-4), "--learning_rate=0.001"),
+    ],
+)
+def test_a_rate_made_for_another_optimizer_is_left_out(arguments, settings, left_out, capsys):
+    file, *own = arguments.split()
+    config = parse(f"--flagfile=flags/{file}.flags", *own)
+    assert (config.optimizer, config.learning_rate, config.weight_decay) == settings
+    note = f"note: {left_out} of the flag files left out, not made for --optimizer={settings[0]}; give your own, or the"
+    assert capsys.readouterr().out.startswith(note) if left_out else not capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

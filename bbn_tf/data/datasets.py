@@ -1,5 +1,7 @@
 """The data sets by name, and how one becomes long-tailed."""
 
+import os
+
 from bbn_tf.choices import Choice, Setting, Table, above, at_least, is_seed, within
 from bbn_tf.data import long_tail
 from bbn_tf.data.list_settings import LISTS, TFDS
@@ -39,7 +41,7 @@ EVALUATE_ON = Setting(
 
 def _files(function, *settings, **options):
     """Image files of any size, long-tailed as they come."""
-    return Choice(function, IMAGE_SIZE, SKIP_UNREADABLE, *settings, files=True, encoded=True, splits=True, **options)
+    return Choice(function, IMAGE_SIZE, SKIP_UNREADABLE, *settings, files=True, encoded=True, **options)
 
 
 def _own(named_by):
@@ -57,9 +59,9 @@ def _records(name):
     return Choice("bbn_tf.data.tfds_records:load", IMAGE_SIZE, arguments=which, encoded=True)
 
 
-# Traits: `files`, the images are files below --data_dir; `encoded`, they are decoded when drawn, and of any size ("by
-# size": that depends on their size); `own_images`, --data_dir belongs to the settings of a run; `named_by`, the setting
-# that says which data these are; `splits`, the row holds images out itself and follows a run's record.
+# Traits: `files`, the images are files below --data_dir: the row holds some out itself, and a run records them;
+# `encoded`, they are decoded when drawn, and of any size ("by size": that depends on their size); `own_images`,
+# --data_dir belongs to the settings of a run; `named_by`, the setting that says which data these are.
 DATASETS = Table(
     "dataset",
     digits_lt=Choice("bbn_tf.data.small_sets:digits", *LONG_TAIL),
@@ -85,6 +87,25 @@ DATASETS = Table(
 )
 
 
+def which(name, values):
+    """Which of a data set's data these are: the name of its folder, list or TFDS set; None where its own name says all.
+
+    Args:
+        name: of `DATASETS`.
+        values: dict name of a setting -> value or its text.
+    """
+    row = DATASETS[name]
+    value = values.get(row.named_by) if row.named_by else None
+    return os.path.splitext(os.path.basename(os.path.abspath(value)))[0] if value and row.own_images else value
+
+
+def title(settings):
+    """The data of a run in words, "folder photos" or "cifar10_lt, IF 50"; settings: dict of its flags.txt."""
+    name, factor = settings.get("dataset"), settings.get("imbalance_factor")
+    words = [str(name), which(name, settings) if name in DATASETS else None]
+    return " ".join(filter(None, words)) + (f", IF {factor}" if factor else "")
+
+
 def load(
     name,
     *,
@@ -108,7 +129,7 @@ def load(
             class, is not trained on.
         seed: which images are held out.
         evaluate_on: "test", "validation" or None for "validation" with a fraction and else "test".
-        **settings: what only this data set has, and for one that splits its files what `file_sets.load` takes.
+        **settings: what only this data set has, and for image files what `file_sets.load` takes.
 
     Returns:
         `ImageDataset`.
@@ -116,7 +137,7 @@ def load(
     Raises:
         UserError: data not available, or a class would be empty.
     """
-    if DATASETS[name].splits:
+    if DATASETS[name].files:
         held = {"validation_fraction": validation_fraction, "seed": seed, "evaluate_on": evaluate_on}
         return DATASETS[name](data_dir, **held, **settings)
     tail = DATASETS[name](data_dir, **settings)

@@ -6,11 +6,19 @@ import multiprocessing.pool
 import os
 import sys
 
+import keras
+import tensorflow as tf
+
+from bbn_tf.data import decoding
 from bbn_tf.errors import UserError
 
 THREADS = 16  # a disk, and a network's more so, answers many at a time
 TAIL = 4096  # bytes at the end of a file that are looked at
 MOST_NAMED = 3
+TRAIN_AGAIN = (
+    "put whole files in their place and train again with --overwrite, or leave them out in a new run with "
+    "--skip_unreadable (--mode=describe lists all)"
+)
 
 
 def glance(paths):
@@ -59,17 +67,16 @@ class Inspection:
 
 
 @contextlib.contextmanager
-def naming_damaged(paths):
+def naming_damaged(paths, advice=TRAIN_AGAIN):
     """If reading fails within the block, finds out which files it was; tf.data's own message does not say.
 
     Args:
         paths: () -> sequence of bytes, the files that are read in the block.
+        advice: what to do about them.
 
     Raises:
         UserError: names them.
     """
-    import tensorflow as tf
-
     try:
         yield
     except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError, tf.errors.PermissionDeniedError) as error:
@@ -77,10 +84,7 @@ def naming_damaged(paths):
         damaged = Inspection()(files)
         if not damaged:
             raise
-        raise UserError(
-            f"{named(files, damaged)}: can't be decoded; put whole files in their place and train again with "
-            "--overwrite, or leave them out in a new run with --skip_unreadable (--mode=describe lists all)"
-        ) from error
+        raise UserError(f"{named(files, damaged)}: can't be decoded; {advice}") from error
 
 
 def named(paths, damaged, naming=None):
@@ -145,8 +149,6 @@ def _content(path):
 
 
 def _decoding_error(content):
-    from bbn_tf.data import decoding
-
     if not content:
         return "empty"
     reason = decoding.refusal(content)
@@ -157,8 +159,6 @@ def _in_parallel(function, paths, doing):
     """List of the results, in order; with a bar on a terminal."""
     progress = None
     if sys.stdout.isatty():
-        import keras
-
         print(f"{doing}: {len(paths)}")
         progress = keras.utils.Progbar(len(paths), unit_name="file")
     results = []

@@ -12,10 +12,6 @@ from bbn_tf.errors import UserError
 
 TEST_FRACTION, SPLIT_SEED = 0.2, 0
 REPLACE = "replace them, or leave them out with --skip_unreadable"
-LACKING = {
-    "test": "a class needs two, or to be in test/ as well",
-    "validation": "--evaluate_on=validation needs a folder val/, or --validation_list, or --validation_fraction",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +29,24 @@ class Listed:
     class_names: tuple[str, ...]
     parts: dict[str, ImageFiles]
     groups: dict[bytes, bytes] = dataclasses.field(default_factory=dict)
+    lacking = {  # what a part without an image needs
+        "test": "a class needs two, or to be in test/ as well",
+        "validation": "--evaluate_on=validation needs a folder val/, or --validation_fraction",
+    }
+
+    @property
+    def title(self):
+        """How a message names where the images come from."""
+        return f"--data_dir={self.root}"
+
+    def has(self, part):
+        """Why a part is not drawn from the others, the end of a message."""
+        return f"since {self.root} has {part} images of its own"
+
+    def without_image(self, label):
+        """A message that a class has no image to train on."""
+        looked_for = f"(looked for {' '.join(ENDINGS)}); every class needs one"
+        return f"{self.title}: class {self.class_names[label]!r} has no image to train on {looked_for}"
 
     def shown(self, path):
         """How a message names a file."""
@@ -87,17 +101,15 @@ class Split:
         for name in ("test_fraction", "split_seed"):
             if (value := getattr(self, name)) is not None:
                 there = "test" if "test" in listed.parts else "validation"
-                raise UserError(
-                    f"--{name}={value:g}: has no meaning here, since {listed.root} has {there} images of its own"
-                )
+                raise UserError(f"--{name}={value:g}: has no meaning here, {listed.has(there)}")
         if "test" in listed.parts:
             self._refuse_two_validation_parts(listed)
 
     def _refuse_two_validation_parts(self, listed):
         if self.validation_fraction and "validation" in listed.parts:
             raise UserError(
-                f"--validation_fraction={self.validation_fraction:g}: has no meaning here, since {listed.root} has "
-                "validation images of its own; --evaluate_on=validation evaluates on them"
+                f"--validation_fraction={self.validation_fraction:g}: has no meaning here, "
+                f"{listed.has('validation')}; --evaluate_on=validation evaluates on them"
             )
 
 
@@ -198,9 +210,7 @@ def _followed(listed, fresh, record, evaluated, use):
         )
     if changes := [f"{part} images: {text}" for part in PARTS if (text := found.differences(part))]:
         print(f"note: since {record.place} began, {'; '.join(changes)}; used are the recorded ones that are there")
-    if use != "evaluate":
-        return found.parts
-    return {**found.parts, "train": _labels_only(record)}
+    return found.parts if use != "evaluate" else {**found.parts, "train": _labels_only(record)}
 
 
 def _labels_only(record):
@@ -232,11 +242,8 @@ def check_parts(listed, parts, evaluated, use):
     names = listed.class_names
     if len(names) < 2:
         raise UserError(f"--data_dir={listed.root}: has one class only, {names[0]!r}; needs two or more")
-    for label in np.flatnonzero(np.bincount(parts["train"].labels, minlength=len(names)) == 0):
-        if use != "evaluate":
-            raise UserError(
-                f"--data_dir={listed.root}: class {names[label]!r} has no image to train on (looked for "
-                f"{' '.join(ENDINGS)}); every class needs one"
-            )
+    without = np.flatnonzero(np.bincount(parts["train"].labels, minlength=len(names)) == 0)
+    if len(without) and use != "evaluate":
+        raise UserError(listed.without_image(without[0]))
     if not len(parts[evaluated]):
-        raise UserError(f"--data_dir={listed.root}: no image to evaluate on; {LACKING[evaluated]}")
+        raise UserError(f"{listed.title}: no image to evaluate on; {listed.lacking[evaluated]}")

@@ -19,6 +19,7 @@ class ImageDataset:
         mean, std: per channel, of images scaled to [0, 1].
         horizontal_flip: whether a mirrored image is still of its class.
         evaluated_on: what the part to evaluate on is, "test" or "validation".
+        origin: `tfds_origin.Origin` of what TFDS has prepared in whichever version; None of other images.
     """
 
     train_items: np.ndarray
@@ -30,6 +31,7 @@ class ImageDataset:
     std: tuple[float, ...]
     horizontal_flip: bool = True
     evaluated_on: str = "test"
+    origin: object = None
     one_by_one = False  # whether `reader` takes one index at a time
 
     @property

@@ -7,10 +7,11 @@ import numpy as np
 
 from bbn_tf.data import file_checks, file_sets, image_files, listed_images
 from bbn_tf.data.image_parts import ImageFiles
+from bbn_tf.data.list_settings import LISTS
 from bbn_tf.errors import UserError
 
 PARTS = {"train_list": "train", "eval_list": "test", "validation_list": "validation"}
-OF_LISTS = (*PARTS, "class_names", "list_columns", "expect_images", "allow_overlap")  # settings
+OF_LISTS = tuple(setting.name for setting in LISTS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +23,23 @@ class ListedByLists(file_sets.Listed):
     """
 
     images: listed_images.ListedImages | None = None
+    lacking = {
+        "test": "a class needs two, or name the test set by --eval_list",
+        "validation": "--evaluate_on=validation needs --validation_list, or --validation_fraction",
+    }
+
+    @property
+    def title(self):
+        return self.images.titles[0]
+
+    def has(self, part):
+        flag = next(flag for flag, name in PARTS.items() if name == part)
+        return f"since --{flag} names the {part} images"
+
+    def without_image(self, label):
+        """Names the first line of the class."""
+        first = self.images.at(np.flatnonzero(self.images.labels == label)[0])
+        return f"{first}: class {self.class_names[label]!r} has no image left to train on; every class needs one"
 
     def shown(self, path):
         """ "--train_list=FILE: line 7, PATH"."""

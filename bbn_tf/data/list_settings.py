@@ -12,19 +12,6 @@ def _columns(value, values):
     return None if fits else "must be the names of two or three columns: PATH,LABEL or PATH,LABEL,GROUP"
 
 
-def _train_list(value, values):
-    return (
-        "--dataset=list: needs --train_list, the list of the images"
-        if values["dataset"] == "list" and not value
-        else None
-    )
-
-
-def _tfds_name(value, values):
-    needed = values["dataset"] == "tfds" and not value
-    return "--dataset=tfds: needs --tfds_name, NAME[/CONFIG][:VERSION] of TFDS" if needed else None
-
-
 def _two_splits(value, values):
     return None if value is None or (len(value) == 2 and all(value)) else "must be TRAIN,EVAL, two splits of TFDS"
 
@@ -35,8 +22,8 @@ LISTS = (
         None,
         "List of the images to train on: lines of a path and a label, CSV (.csv) or the published code's JSON (.json).",
         kind=str,
-        rule=_train_list,
         path=True,
+        needed="the list of the images",
     ),
     Setting(
         "eval_list", None, "List of the test set; without it a part of --train_list is held out.", kind=str, path=True
@@ -69,7 +56,11 @@ LIST_FILES = tuple(setting.name for setting in LISTS if setting.path)
 PLACES = ("data_dir", *LIST_FILES)  # what may move during a run, whose record has its images
 TFDS = (
     Setting(
-        "tfds_name", None, "Name in TFDS, NAME[/CONFIG][:VERSION], of images with one label.", kind=str, rule=_tfds_name
+        "tfds_name",
+        None,
+        "Name in TFDS, NAME[/CONFIG][:VERSION], of images with one label.",
+        kind=str,
+        needed="NAME[/CONFIG][:VERSION] of TFDS",
     ),
     Setting(
         "tfds_splits",

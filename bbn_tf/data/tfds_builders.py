@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import tensorflow_datasets as tfds
 
 from bbn_tf.errors import UserError
 
@@ -53,8 +54,6 @@ def prepared(name, data_dir):
     Raises:
         UserError: no such name, not prepared, or not images with one label; says with which command to prepare it.
     """
-    import tensorflow_datasets as tfds
-
     try:
         builder = tfds.builder(name, data_dir=data_dir)
         there = builder.is_prepared()
@@ -82,8 +81,6 @@ def _first_line(error):
 
 def _features(name, info):
     """Names of the features for image, label and id (or None)."""
-    import tensorflow_datasets as tfds
-
     features = info.features
     if not isinstance(features, tfds.features.FeaturesDict):
         raise UserError(f"--tfds_name={name}: is no data set of images with one label")

@@ -1,8 +1,12 @@
 """Any TFDS data set of images with one label: in memory if it is small, else read at random, as array_record allows."""
 
-import numpy as np
+import dataclasses
 
-from bbn_tf.data import tfds_builders, tfds_labels
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from bbn_tf.data import decoding, tfds_builders, tfds_labels, tfds_origin
 from bbn_tf.data.image_dataset import ImageDataset
 from bbn_tf.data.image_files import IMAGENET_MEAN, IMAGENET_STD, RecordDataset
 from bbn_tf.errors import UserError
@@ -62,7 +66,7 @@ def _too_large(data):
 
 def _as_arrays(data, splits):
     """`ImageDataset` of images of the same size."""
-    parts = []
+    parts, told_apart_by = [], []
     for split in splits:
         encoded, labels, ids = _read(data, split)
         order = np.argsort(ids) if data.id else np.arange(len(labels))  # prepared files are shuffled
@@ -72,7 +76,9 @@ def _as_arrays(data, splits):
             images[done : done + len(batch)] = batch
             done += len(batch)
         parts += [images, labels[order]]
-    return _checked(data, splits, ImageDataset(*parts, data.class_names, IMAGENET_MEAN, IMAGENET_STD))
+        told_apart_by.append([(int(labels[i]), *ids[i : i + 1]) for i in order])
+    dataset = ImageDataset(*parts, data.class_names, IMAGENET_MEAN, IMAGENET_STD)
+    return _checked(data, splits, dataset, told_apart_by)
 
 
 def _read_at_random(data, splits, image_size):
@@ -122,8 +128,6 @@ def _read(data, split, limit=None):
 
 def _batches(data, split):
     """Yields dicts of sequences: encoded images, labels and ids of some records, in the order of the files."""
-    import tensorflow_datasets as tfds
-
     keys = [key for key in (data.image, data.label, data.id) if key]
     if not data.random_access:
         encoded = {data.image: tfds.decode.SkipDecoding()}
@@ -139,35 +143,31 @@ def _batches(data, split):
 
 def _source(data, split):
     """Records of a split by position, images as they are encoded."""
-    import tensorflow_datasets as tfds
-
     return data.builder.as_data_source(split, decoders={data.image: tfds.decode.SkipDecoding()})
 
 
 def _mapped(contents, function):
-    import tensorflow as tf
-
     return tf.data.Dataset.from_tensor_slices(contents).map(function, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def _decode(content):
     """Of a grey image three channels alike; transparency is left out."""
-    from bbn_tf.data import decoding
-
     return decoding.decode_stored(content)
 
 
 def _decoded_bytes(content):
-    import tensorflow as tf
-
     shape = tf.cond(
         tf.io.is_jpeg(content), lambda: tf.io.extract_jpeg_shape(content), lambda: tf.shape(_decode(content))
     )
     return tf.cast(shape[0] * shape[1] * 3, tf.int64)
 
 
-def _checked(data, splits, dataset):
-    """`dataset`; raises UserError if labels are missing or a class has no image to train on."""
+def _checked(data, splits, dataset, told_apart_by=None):
+    """`dataset` with its origin; raises UserError if labels are missing or a class has no image to train on.
+
+    Args:
+        told_apart_by: see `tfds_origin.of`; the labels if None.
+    """
     for split, labels in zip(splits, (dataset.train_labels, dataset.eval_labels), strict=True):
         if labels.min() < 0:
             raise UserError(f"--tfds_splits={','.join(splits)}: images of {split!r} have no label")
@@ -177,4 +177,5 @@ def _checked(data, splits, dataset):
         raise UserError(
             f"--tfds_splits={','.join(splits)}: {splits[0]!r} has no image of class {data.class_names[label]!r}"
         )
-    return dataset
+    told_apart_by = told_apart_by or (dataset.train_labels.tolist(), dataset.eval_labels.tolist())
+    return dataclasses.replace(dataset, origin=tfds_origin.of(data, splits, told_apart_by))

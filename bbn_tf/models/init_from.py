@@ -16,6 +16,7 @@ from bbn_tf.models import (
     keras_weights,
 )
 from bbn_tf.models.keras_networks import KerasNetwork, finalise, named_weights
+from bbn_tf.models.keras_table import IMAGENET
 from bbn_tf.models.layers import Mixup
 from bbn_tf.models.plain import build_plain
 
@@ -113,7 +114,7 @@ def _read(path, network):
     """dict name -> array in Keras's layout, of a run's folder, a file, or what Keras publishes."""
     kinds, text = (".keras", ".npz"), "a .keras file or an .npz file of torchvision's names"
     if isinstance(network, KerasNetwork):
-        if path == keras_weights.IMAGENET:
+        if path == IMAGENET:
             return keras_weights.published(network)
         kinds, text = (".keras", ".h5"), "imagenet, a .keras file or an .h5 file of weights"
         if network.keeps_weights:  # the user's own

@@ -14,9 +14,8 @@ import numpy as np
 
 from bbn_tf.errors import UserError
 from bbn_tf.models.keras_networks import layer_names, named_weights
-from bbn_tf.models.keras_table import IMAGENET_MEAN, IMAGENET_STD
+from bbn_tf.models.keras_table import IMAGENET, IMAGENET_MEAN, IMAGENET_STD
 
-IMAGENET = "imagenet"
 SHAPE = (224, 224, 3)  # MobileNets have other weights for other sizes; this one's are for all
 SECONDS_WITHOUT_ANSWER = 10
 

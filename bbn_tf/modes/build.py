@@ -23,17 +23,17 @@ from bbn_tf.training.second_stage import SecondStage
 class _OneDevice:
     """Stands in for a strategy where the backend has none."""
 
-    def scope(self):
-        return contextlib.nullcontext()
+    scope = contextlib.nullcontext
 
 
 def strategy(config):
     """MirroredStrategy over all visible GPUs or CPUs; on JAX an object with `scope()` for what JAX has set up."""
+    trains = not config.row("mode").of_run  # what is trained can be evaluated on any devices
     if keras.backend.backend() != "tensorflow":
         tf.config.set_visible_devices([], "GPU")  # TensorFlow only feeds the data
         if config.num_hosts:
             hosts.join(config.coordinator, config.num_hosts, config.host_index, config.global_batch_size)
-        _refuse_on_other_backends("sync_batch_norm", config.sync_batch_norm)
+        _refuse_on_other_backends("sync_batch_norm", trains and config.sync_batch_norm)
         _refuse_on_other_backends("num_devices", config.num_devices > 1)
         return _OneDevice()
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
@@ -41,12 +41,12 @@ def strategy(config):
     if config.num_devices > len(devices):
         raise UserError(f"--num_devices={config.num_devices}: must be at most {len(devices)}, the {kind}s visible")
     devices = devices[: config.num_devices or None]
-    if config.global_batch_size % len(devices):
+    if trains and config.global_batch_size % len(devices):
         raise UserError(
             f"--global_batch_size={config.global_batch_size}: must be divisible by {len(devices)}, the number of "
             f"replicas (one a {kind}; see --num_devices)"
         )
-    if config.row("mixup").mixes and config.global_batch_size // len(devices) % 2:
+    if trains and config.row("mixup").mixes and config.global_batch_size // len(devices) % 2:
         raise UserError(f"--global_batch_size={config.global_batch_size}: mixup needs an even number a replica")
     return _mirrored(tuple(devices))
 
@@ -79,7 +79,7 @@ def dataset(config, **options):
     augmentations.refuse_other(config.augment, data)
     name = _trained_backbone(config)
     if name not in BACKBONES:
-        raise UserError(f"--backbone={name}: unknown here; register it in the script that starts the program")
+        raise UserError(f"--backbone={name}: unknown{BACKBONES.own}")
     row = BACKBONES[name]
     return dataclasses.replace(data, mean=row.mean, std=row.std) if row.mean else data
 

@@ -103,11 +103,11 @@ def files_report(dataset, inspection, root):
 
 def _places(dataset):
     """dict path -> (part, label)."""
-    if dataset.parts is None:
-        parts = (("train", *dataset.part("train")), ("test", *dataset.part("eval")))
-    else:
-        parts = ((part, files.paths, files.labels) for part, files in dataset.parts.items())
-    return {path: (part, label) for part, paths, labels in parts for path, label in zip(paths, labels, strict=True)}
+    return {
+        path: (part, label)
+        for part, files in dataset.parts.items()
+        for path, label in zip(files.paths, files.labels, strict=True)
+    }
 
 
 @pictures.plain_text

@@ -10,6 +10,8 @@ from bbn_tf.runs.folder import RunFolder
 from bbn_tf.runs.tables import print_figures
 from bbn_tf.training.evaluation import Evaluator
 
+PUT_BACK = "put them back as they were when the run was trained, and evaluate again"
+
 
 def run(config):
     """Prints the figures; see `evaluate`."""
@@ -30,7 +32,7 @@ def evaluate(config):
         check_class_names(recorded["class_names"], dataset.class_names, run.path, config.data_dir)
         if recorded.get("std"):  # a second stage's settings do not say with which backbone it started
             dataset = dataclasses.replace(dataset, mean=tuple(recorded["mean"]), std=tuple(recorded["std"]))
-    with build.strategy(config).scope(), file_checks.naming_damaged(dataset.files):
+    with build.strategy(config).scope(), file_checks.naming_damaged(dataset.files, PUT_BACK):
         evaluator = Evaluator(build.load_model(run), dataset)
         figures = evaluator()
     # Of counts, which are the same on every device; means of confidences are not.

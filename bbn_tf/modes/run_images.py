@@ -6,7 +6,7 @@ import unicodedata
 
 from bbn_tf import flags
 from bbn_tf.data import record as record_lib
-from bbn_tf.data import recorded
+from bbn_tf.data import recorded, tfds_origin
 from bbn_tf.errors import UserError
 from bbn_tf.modes import build
 from bbn_tf.runs.folder import RunFolder
@@ -26,13 +26,25 @@ def dataset(config, run):
     Raises:
         UserError: see `bbn_tf.data.file_sets.load`.
     """
-    options = _options(config, run) if config.row("dataset").splits else {}
+    options = _options(config, run) if config.row("dataset").files else {}
     data = build.dataset(config, **options)
-    if config.from_run is not None and config.row("classifier").keeps and config.row("dataset").splits:
+    if data.origin is not None:
+        _check_origin(config, run, data.origin)
+    if config.from_run is not None and config.row("classifier").keeps and config.row("dataset").files:
         first = RunFolder(config.from_run, flag="from_run").read_metrics()
         if first is not None:
             recorded.check_class_names(first["class_names"], data.class_names, config.from_run, config.data_dir)
     return data, options
+
+
+def _check_origin(config, run, origin):
+    """Compares what TFDS holds with what a run was trained on, and with what its first stage was."""
+    own = tfds_origin.read(run.path) if run.writes and not config.overwrite else None
+    if own is not None:
+        own.check(origin, run.path, ", or train again with --overwrite")
+    first = tfds_origin.read(config.from_run) if config.from_run is not None else None
+    if first is not None and (first.name, first.splits) == (origin.name, origin.splits):
+        first.check(origin, config.from_run, "")
 
 
 def _options(config, run):
@@ -45,7 +57,9 @@ def _options(config, run):
         return {"record": record}
     if config.from_run is not None:
         return _of_first_stage(config)
-    return {"started_from": started_from(config.init_from)} if config.init_from else {}
+    if not config.init_from:
+        return {}
+    return {"started_from": started_from(config.init_from, config.dataset, config.data_dir)}
 
 
 def _of_first_stage(config):
@@ -56,6 +70,14 @@ def _of_first_stage(config):
     return {"record": record, "use": "second_stage" if config.row("classifier").keeps else "retrain"}
 
 
+def told_apart(data):
+    """Text that is the same on hosts that have the same training images, wherever they lie; "" of built-in data."""
+    if data.origin is not None:
+        return data.origin.digest()
+    parts = getattr(data, "parts", None)
+    return repr(parts["train"].identities()) if parts else ""
+
+
 def has_trained(run):
     """Whether there is anything that a run has learned; on hosts that follow, False."""
     return run.writes and (run.model_file.is_file() or bool(run.checkpoint_files()))
@@ -63,8 +85,11 @@ def has_trained(run):
 
 def of_finished(config, run):
     """The data set that a finished run is evaluated on, as its training did."""
-    if not config.row("dataset").splits:
-        return build.dataset(config)
+    if not config.row("dataset").files:
+        data, origin = build.dataset(config), tfds_origin.read(run.path)
+        if data.origin is not None and origin is not None:
+            origin.check(data.origin, run.path, "", ordered=data.evaluated_on == "validation")
+        return data
     record, metrics = record_lib.read(run.path), run.read_metrics() or {}
     if record is not None:
         return build.dataset(config, record=record, use="evaluate")
@@ -77,8 +102,10 @@ def write_record(run, data, options):
     """Writes the record of a run that begins.
 
     Returns:
-        `Record` of the run, new or not; None if it has none.
+        `Record` of the run, or `Origin` of its TFDS data set, new or not; None if it has none.
     """
+    if data.origin is not None:
+        return _write_origin(run, data.origin)
     if getattr(data, "parts", None) is None or (options.get("old") and has_trained(run)):
         return None
     record = options.get("record")
@@ -88,11 +115,22 @@ def write_record(run, data, options):
     return record_lib.write(run.path, data.class_names, rows) if run.writes else None
 
 
-def started_from(path):
+def _write_origin(run, origin):
+    """`Origin` of a run, written if it begins; None of one that an older version began, or on hosts that follow."""
+    there = tfds_origin.read(run.path) if run.writes else None
+    if there is None and run.writes and not has_trained(run):
+        tfds_origin.write(run.path, origin)
+        return origin
+    return there
+
+
+def started_from(path, dataset=None, data_dir=None):
     """`Record` of the run that weights are taken from, None if there is none.
 
     Args:
         path: its folder or its `.keras` file, or another file.
+        dataset, data_dir: of the run that starts; that is where the images of an older one are looked for that did not
+            keep its own folder.
     """
     folder = path if os.path.isdir(path) else os.path.dirname(path) or "."
     of_a_run = os.path.isdir(path) or path.endswith(".keras")
@@ -102,12 +140,17 @@ def started_from(path):
     if record is not None:
         return record
     try:
-        config = flags.of_finished_run(folder)
-        if not config.row("dataset").splits:
+        there = RunFolder(folder, flag="init_from").read_settings()
+        same = there.get("dataset") == dataset and "data_dir" not in there
+        first = flags.of_finished_run(folder, **({"data_dir": data_dir} if same else {}))
+        if not first.row("dataset").files:
             return None
-        data = build.dataset(config, old=True)
+        data = build.dataset(first, old=True)
     except UserError as error:
-        print(f"note: --init_from={path}: which images it was trained on can't be found out ({error})")
+        print(
+            f"note: --init_from={path}: an older run, whose images can't be compared with these ({error}): if it was "
+            "trained on some that are evaluated on here, the errors come out too low"
+        )
         return None
     names = tuple(unicodedata.normalize("NFC", name) for name in data.class_names)
     return record_lib.Record(pathlib.Path(folder), names, {**dict.fromkeys(record_lib.ROWS, []), **data.identities()})

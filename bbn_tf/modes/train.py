@@ -49,7 +49,7 @@ def train_and_evaluate(config):
     with strategy.scope():
         stage = build.second_stage(config, dataset)
     if config.num_hosts:
-        hosts.check_same(config.settings(), dataset.train_labels)
+        hosts.check_same(config.settings(), dataset.train_labels, run_images.told_apart(dataset))
     _check_backbone(config, dataset, run)
     with run.locked():
         run.prepare(config.settings(), config.overwrite, DEFAULT_TEXTS)

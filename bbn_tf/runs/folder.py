@@ -9,7 +9,7 @@ import pathlib
 import shutil
 import sys
 
-from bbn_tf.data import record
+from bbn_tf.data import record, tfds_origin
 from bbn_tf.data.list_settings import PLACES
 from bbn_tf.errors import UserError
 from bbn_tf.files import TEMPORARY, atomic_path, check_whole, write_json, writing
@@ -108,6 +108,7 @@ class RunFolder:
             for file in (self.metrics_file, self.history_file, self.model_file, *self.tables):
                 file.unlink(missing_ok=True)
             record.delete(self.path)
+            tfds_origin.delete(self.path)
             for folder in (self.checkpoints, self.tensorboard):
                 if folder.is_dir():
                     shutil.rmtree(folder)

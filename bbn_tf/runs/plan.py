@@ -29,6 +29,7 @@ import pathlib
 import re
 import tomllib
 
+from bbn_tf.data import datasets
 from bbn_tf.errors import UserError
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.runs.picture_kinds import KINDS, shown_rows
@@ -198,7 +199,7 @@ class Plan:
 class FoundRuns:
     """All finished runs in a folder, with the attributes of `Plan` that a report uses.
 
-    A row is the name of a run folder without its seed; a column is a data set with its imbalance factor.
+    A row is the name of a run folder without its seed; a column is what `datasets.title` calls its data.
 
     Args:
         folder: folder to search, with all its subfolders.
@@ -226,7 +227,7 @@ class FoundRuns:
         settings = RunFolder(folder).read_settings()
         place = str(folder.relative_to(self.folder) if folder != self.folder else folder.name)
         row = re.sub(r"[_/]?seed\d+(?=[_/]|$)", "", place) or place
-        column = f"{settings.get('dataset')}, IF {settings.get('imbalance_factor')}"
+        column = datasets.title(settings)
         fraction = float(settings.get("validation_fraction", 0))
         if settings.get("evaluate_on", "validation" if fraction else "test") == "validation":
             column += ", held-out training images" if fraction else ", validation images"

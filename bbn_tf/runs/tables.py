@@ -100,4 +100,4 @@ def images_note(metrics):
     seen = {one["images"] for one in metrics if one.get("images")}
     if len(seen) < 2:
         return None
-    return f"These runs saw {len(seen)} different sets of images: see images.csv in their folders."
+    return f"These runs saw {len(seen)} different sets of images: see images.csv in their folders, or tfds.json."

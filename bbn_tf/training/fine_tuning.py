@@ -2,9 +2,9 @@
 
 from bbn_tf.choices import Choice, Setting, Table, above
 from bbn_tf.models.backbones import BACKBONES
+from bbn_tf.models.keras_table import IMAGENET
 from bbn_tf.training.mixing import MIXUP
 
-IMAGENET = "imagenet"
 TRUNK_LR_FACTOR = Setting(
     "trunk_lr_factor", 1.0, "The trunk's learning rate, over that of branches and classifier.", rule=above(0)
 )

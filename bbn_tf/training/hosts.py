@@ -205,18 +205,20 @@ def from_first(value):
     return multihost_utils.broadcast_one_to_all(value)
 
 
-def check_same(settings, labels):
-    """Raises UserError on all hosts if the settings or training labels of a host differ from those of host 0.
+def check_same(settings, labels, identities=""):
+    """Raises UserError on all hosts if the settings or training images of a host differ from those of host 0.
 
     Args:
         settings: dict name -> text.
-        labels: int64 [N].
+        labels: int64 [N], of the training images.
+        identities: text that tells them apart: names and sizes of files, not where a host has them.
     """
     from jax.experimental import multihost_utils
 
     places = {"data_dir", "train_list", "eval_list", "validation_list", "class_names"}  # a host has its own
     settings = {name: text for name, text in settings.items() if name not in places}
-    parts = {"settings": repr(settings).encode(), "training images": labels.tobytes()}
+    images = labels.tobytes() + identities.encode(errors="surrogateescape")
+    parts = {"settings": repr(settings).encode(), "training images": images}
     sums = np.array([zlib.crc32(content) >> 1 for content in parts.values()], np.int32)
     of_all = multihost_utils.process_allgather(sums)  # [hosts, parts]
     differences = np.argwhere(of_all != of_all[0])

@@ -25,9 +25,13 @@ def _nesterov(value, values):
     return None if not value or values["momentum"] > 0 else "needs --momentum above 0"
 
 
-LEARNING_RATE = Setting("learning_rate", 0.1, "Base learning rate.", rule=above(0))
+LEARNING_RATE = Setting("learning_rate", 0.1, "Base learning rate.", rule=above(0), rescaled=True)
 WEIGHT_DECAY = Setting(
-    "weight_decay", 2e-4, "SGD: L2 penalty's factor, of all weights. AdamW: of kernels, decoupled.", rule=at_least(0)
+    "weight_decay",
+    2e-4,
+    "SGD: L2 penalty's factor, of all weights. AdamW: of kernels, decoupled.",
+    rule=at_least(0),
+    rescaled=True,
 )
 MOMENTUM = Setting("momentum", 0.9, "SGD's momentum.", rule=at_least(0, below=1))
 NESTEROV = Setting("nesterov", True, "Nesterov momentum.", rule=_nesterov)

@@ -126,7 +126,8 @@ def test_validation_list(root, lists):
     validation = load(root, validation_list="val.txt", expect_images=(33, 2), evaluate_on="validation")
     assert test.eval_labels.tolist() == [1, 2] and validation.eval_labels.tolist() == [0]
     with pytest.raises(
-        UserError, match="no image to evaluate on; --evaluate_on=validation needs a folder val/, or --validation_l"
+        UserError,
+        match="--train_list=train.txt: no image to evaluate on; --evaluate_on=validation needs --validation_l",
     ):
         load(root, evaluate_on="validation")
     lists("val.txt", [TEST[1]])
@@ -183,7 +184,7 @@ def test_missing_images_are_named_by_line(root, lists, capsys):
     assert len(load(root, skip_unreadable=True).train_labels) == 33
     assert "2 of 38 image files can't be read" in capsys.readouterr().out
     lists("train.txt", [*TRAIN[:-2], ("cat/gone.jpg", 2)])
-    with pytest.raises(UserError, match="class '2' has no image to train on"):
+    with pytest.raises(UserError, match="--train_list=train.txt: line 32: class '2' has no image left to train on"):
         load(root, skip_unreadable=True)
 
 
@@ -223,7 +224,11 @@ def test_all_images_lie_elsewhere(root, lists):
         (None, {"test_fraction": 0.1}, "--test_fraction=0.1: has no meaning here"),
         (("train.txt", TRAIN[:23]), {"test": None}, "--train_list=train.txt: has one class only, '0'; needs"),
         (("train.txt", [TRAIN[0], TRAIN[-1]]), {"test": None}, "--train_list=train.txt: no image of class 1 to"),
-        (("train.txt", [TRAIN[0], (TRAIN[-1][0], 1)]), {"test": None}, "no image to evaluate on; a class needs two"),
+        (
+            ("train.txt", [TRAIN[0], (TRAIN[-1][0], 1)]),
+            {"test": None},
+            "--train_list=train.txt: no image to evaluate on; a class needs two, or name the test set by --eval_list",
+        ),
         (("test.txt", []), {}, "--eval_list=test.txt: is empty"),
     ],
 )

@@ -1,5 +1,7 @@
 """Data sets as TFDS prepares them, in both of its formats: small ones in memory, others read when drawn."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -175,6 +177,22 @@ def test_labels_are_read_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(np, "save", full)
     np.testing.assert_array_equal(load(folder).train_labels, first.train_labels)
     assert "note: the next start reads all labels again: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("builder", "name"), [(TinyRecords, "tiny_records"), (TinyGrey, "tiny_grey")])
+def test_the_origin_knows_the_same_images_in_either_format(tmp_path, builder, name):
+    """The order matters only where images are drawn by it."""
+    folders = [prepare(tmp_path / file_format, file_format, builder) for file_format in FORMATS]
+    one, other = (load(folder, name).origin for folder in folders)
+    assert (one.file_format, other.file_format) == FORMATS and one.train != one.eval
+    assert dataclasses.replace(one, file_format="array_record") == other and one.digest() == other.digest()
+    one.check(other, "RUN", "")
+    shuffled = dataclasses.replace(other, order="0")
+    one.check(shuffled, "RUN", "", ordered=False)
+    with pytest.raises(UserError, match=f"{name}/1.0.0 .array_record., which is another one than RUN was trained on"):
+        one.check(shuffled, "RUN", "")
+    with pytest.raises(UserError, match=f"{name}/1.0.0 .tfrecord., which has other images or labels, or another order"):
+        one.check(dataclasses.replace(one, eval="0"), "RUN", "", ordered=False)
 
 
 def test_config_version_and_parts_of_splits(tmp_path):

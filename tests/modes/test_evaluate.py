@@ -77,6 +77,17 @@ def test_evaluate_writes_only_where_it_is_told_to(finished_run, tmp_path, capsys
     assert "evaluation.csv and confusion.csv written" in capsys.readouterr().out
 
 
+def test_any_number_of_devices_evaluates_what_was_trained_on_others(finished_run):
+    """128 images a step are not divisible by 3, and mixup's pairs need an even number only to be trained."""
+    config = finished_run()
+    figures = evaluated(config, num_devices=3)
+    assert figures["top1_error"] == RunFolder(config.model_dir).read_metrics()["top1_error"]
+    training = {"global_batch_size": 6, "model": "plain", "mixup": "input", "model_dir": "x"}
+    build.strategy(Config(mode="evaluate", num_devices=2, **training))
+    with pytest.raises(UserError, match="--global_batch_size=6: mixup needs an even number a replica"):
+        build.strategy(Config(num_devices=2, **training))
+
+
 def test_an_output_that_cannot_be_written_is_refused_before_any_work(finished_run, tmp_path, monkeypatch):
     config = finished_run()
     monkeypatch.setattr(build, "dataset", lambda config: pytest.fail("began to work"))

@@ -4,7 +4,10 @@ import json
 
 import pytest
 
+from bbn_tf.data import tfds_origin
 from bbn_tf.errors import UserError
+from bbn_tf.modes import run_images
+from bbn_tf.runs.folder import RunFolder
 from tests import in_process
 from tests.data.test_image_lists import COUNTS, TEST, TRAIN
 from tests.data.test_tfds_records import TinyGrey, prepare
@@ -72,6 +75,7 @@ def test_tfds_by_name(tmp_path):
     assert in_process.run(*arguments) == (0, "")
     figures = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert figures["class_counts"] == [20, 4] and figures["class_names"] == ["a", "b"]
+    assert figures["images"] == tfds_origin.read(tmp_path / "run").digest()
     status, message = in_process.run(
         *data, *TINY, "--image_size=16", "--augment=randaugment", f"--model_dir={tmp_path}/x"
     )
@@ -79,6 +83,50 @@ def test_tfds_by_name(tmp_path):
         status == 1
         and "--augment=randaugment: these images are decoded when drawn; must be one of basic, none" in message
     )
+
+
+def test_another_build_of_tfds_is_noticed(tmp_path, monkeypatch):
+    """A newer version, or the same one of other images: by a resume, an evaluation and a second stage."""
+    folder, run = prepare(tmp_path / "data", "tfrecord", TinyGrey), RunFolder(tmp_path / "run")
+    data = ["--dataset=tfds", "--tfds_name=tiny_grey", "--tfds_splits=train,validation", f"--data_dir={folder}"]
+    train = in_process.parse(*data, "--backbone=resnet8", f"--model_dir={run.path}")
+    run.prepare(train.settings(), overwrite=False)
+    known = run_images.write_record(run, *run_images.dataset(train, run))
+    assert known == tfds_origin.read(run.path) and known.version == "tiny_grey/1.0.0"
+    evaluation = in_process.parse("--mode=evaluate", f"--model_dir={run.path}", f"--data_dir={folder}")
+    probe = in_process.parse("--mode=probe", f"--from_run={run.path}", *data, f"--model_dir={tmp_path / 'second'}")
+    starts = [
+        (lambda: run_images.dataset(train, run), ", or train again with --overwrite"),
+        (lambda: run_images.of_finished(evaluation, run), ""),
+        (lambda: run_images.dataset(probe, RunFolder(probe.model_dir)), ""),
+    ]
+    for start, _ in starts:
+        start()
+    monkeypatch.setattr(TinyGrey, "VERSION", "2.0.0")
+    prepare(folder, "tfrecord", TinyGrey)
+    for start, ways_out in starts:
+        with pytest.raises(UserError) as caught:
+            start()
+        assert str(caught.value) == (
+            f"--tfds_name=tiny_grey: TFDS holds tiny_grey/2.0.0 (tfrecord), which is another one than {run.path} was "
+            f"trained on, tiny_grey/1.0.0 (tfrecord); put that back, without a newer version beside it{ways_out}"
+        )
+    monkeypatch.setattr(TinyGrey, "VERSION", "1.0.0")
+    (tmp_path / "data" / "tiny_grey" / "1.0.0").rename(tmp_path / "as_it_was")
+    images = TinyGrey._generate_examples
+    monkeypatch.setattr(TinyGrey, "_generate_examples", lambda self, count: images(self, count - 1))
+    prepare(folder, "tfrecord", TinyGrey)
+    for start, _ in starts:
+        with pytest.raises(UserError, match="1.0.0 .tfrecord., which has other images or labels, or another order"):
+            start()
+    (run.path / "tfds.json").unlink()  # as an older version left it
+    for start, _ in starts:
+        start()
+    (run.path / "tfds.json").write_text("{")
+    with pytest.raises(UserError, match="tfds.json: damaged, can't be read"):
+        run_images.of_finished(evaluation, run)
+    run.prepare(train.settings(), overwrite=True)
+    assert tfds_origin.read(run.path) is None
 
 
 @pytest.mark.parametrize(

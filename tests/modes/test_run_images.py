@@ -9,9 +9,11 @@ import shutil
 import pytest
 from PIL import Image
 
+from bbn_tf.config import Config
 from bbn_tf.data import record
 from bbn_tf.modes import build, run_images
 from bbn_tf.runs.folder import RunFolder
+from tests.data.test_inaturalist import write as inaturalist_files
 from tests.image_files import write_tree, write_two_trees
 from tests.in_process import parse, run
 from tests.test_fuzz import digest
@@ -244,6 +246,43 @@ def test_a_run_from_an_old_run_does_not_test_on_its_training_images(own):
     assert run_images.started_from(str(own / "run" / "model.keras")).parts == known.parts
     shutil.rmtree(own / "photos")
     assert run_images.started_from(str(own / "run")) is None
+
+
+def test_a_run_from_an_old_run_of_inaturalist(tmp_path, capsys):
+    """It kept no folder: that of the new run, if it is on the same data; else one line says what is not known."""
+    root = inaturalist_files(tmp_path / "inat")
+    RunFolder(tmp_path / "old").prepare(Config(dataset="inaturalist2018", data_dir="x").settings(), overwrite=False)
+    known = run_images.started_from(str(tmp_path / "old"), "inaturalist2018", str(root))
+    first = build.dataset(Config(dataset="inaturalist2018", data_dir=str(root)))
+    assert [name for _, name, _ in known.parts["train"]] == first.parts["train"].names()
+    capsys.readouterr()
+    assert run_images.started_from(str(tmp_path / "old"), "folder", str(root)) is None
+    said = capsys.readouterr().out
+    assert said.startswith(f"note: --init_from={tmp_path / 'old'}: an older run, whose images can't be compared with ")
+    assert said.endswith("are evaluated on here, the errors come out too low\n") and said.count("\n") == 1
+
+
+def test_a_damaged_test_image_is_put_back_not_trained_again(own):
+    image = own / "photos" / of(own, "test")[0]
+    size = image.stat().st_size
+    image.write_bytes(b"damaged".ljust(size))  # the same image by name and size
+    status, message = evaluate(own)
+    assert status == 1 and f"{image} (" in message
+    assert message.endswith(
+        ": can't be decoded; put them back as they were when the run was trained, and evaluate again"
+    )
+
+
+def test_hosts_compare_names_and_sizes_not_places(tmp_path):
+    for name, seed in (("one", 0), ("same", 0), ("other", 1)):
+        write_tree(tmp_path / name, {"ant": 3, "bee": 3}, seed=seed)
+    seen = {
+        name: build.dataset(Config(dataset="folder", data_dir=str(tmp_path / name), image_size=16))
+        for name in ("one", "same", "other")
+    }
+    texts = {name: run_images.told_apart(data) for name, data in seen.items()}
+    assert texts["one"] == texts["same"] != texts["other"]
+    assert seen["one"].train_labels.tolist() == seen["other"].train_labels.tolist()
 
 
 def test_a_class_more_is_no_damage(own):

@@ -210,6 +210,22 @@ def test_runs_found_below_a_folder(tmp_path):
     assert FoundRuns(tmp_path / "nowhere").runs() == []
 
 
+def test_two_sets_of_one_kind_are_two_columns(tmp_path):
+    data = [
+        {"dataset": "tfds", "tfds_name": "flowers"},
+        {"dataset": "tfds", "tfds_name": "food", "imbalance_factor": 10.0},
+        {"dataset": "folder", "data_dir": "a/photos"},
+        {"dataset": "list", "train_list": "a/train.csv", "data_dir": "a"},
+        {"dataset": "inaturalist2018", "data_dir": "a"},
+    ]
+    for number, settings in enumerate(data):
+        RunFolder(tmp_path / str(number)).prepare(Config(**settings).settings(), overwrite=False)
+        (tmp_path / str(number) / "metrics.json").write_text("{}")
+    assert [run.column for run in FoundRuns(tmp_path).runs()] == [
+        *("tfds flowers", "tfds food, IF 10", "folder photos", "list train", "inaturalist2018")
+    ]
+
+
 def test_a_flag_file_of_bytes_is_refused_in_one_line(write, tmp_path):
     (tmp_path / "bytes.flags").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="CE, IF 10: .*codec can't decode"):

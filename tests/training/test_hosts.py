@@ -19,6 +19,7 @@ from bbn_tf.config import Config
 from bbn_tf.data import datasets, input_pipeline
 from bbn_tf.errors import UserError
 from bbn_tf.runs.folder import RunFolder
+from bbn_tf.training import hosts
 from tests.training.test_resume import wait_for
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -148,6 +149,24 @@ def test_each_host_reads_only_its_share_of_files(hosts):
     batches_of(dataset, (0, hosts))
     assert len(read) == 2 * 4 * 2 * 12 // hosts  # epochs, steps, streams, images
     assert input_pipeline.share_of(12, (1, 2)) == slice(6, 12) and input_pipeline.share_of(12, (3, 4)) == slice(9, 12)
+
+
+def test_other_images_of_the_same_labels_are_noticed(monkeypatch):
+    multihost_utils = pytest.importorskip("jax.experimental.multihost_utils")
+    sums = []
+
+    def gather(own):
+        sums.append(own)
+        return np.stack([sums[0], own])
+
+    monkeypatch.setattr(multihost_utils, "process_allgather", gather)
+    labels = np.array([0, 1])
+    hosts.check_same({"data_dir": "here"}, labels, "[(0, 'ant.jpg', 9), (1, 'bee.jpg', 9)]")
+    hosts.check_same({"data_dir": "there"}, labels, "[(0, 'ant.jpg', 9), (1, 'bee.jpg', 9)]")
+    with pytest.raises(UserError, match="--host_index=1: has other training images than host 0"):
+        hosts.check_same({}, labels, "[(0, 'ant.jpg', 9), (1, 'bee.jpg', 8)]")
+    with pytest.raises(UserError, match="--host_index=1: has other settings than host 0"):
+        hosts.check_same({"seed": "1"}, labels, "[(0, 'ant.jpg', 9), (1, 'bee.jpg', 9)]")
 
 
 HOSTS = {"coordinator": "10.0.0.1:1234", "num_hosts": 2, "host_index": 1}
