@@ -73,9 +73,11 @@ def read_image(read: Callable[[Any], Any], item: Any, shape: tuple[int, ...] | N
         raise UserError(f"read={read!r}: must be a function that reads one image")
     image = _array("read", read(item))
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
-        raise UserError(f"read: must return uint8 [H, W, 3]; received {_described(image)} for {item!r}")
+        raise UserError(f"read: must return uint8 [H, W, 3]; received {_described(image)} for {_shown(item)}")
     if shape is not None and image.shape != shape:
-        raise UserError(f"read: must return {list(shape)}, as of the first; received {_described(image)} for {item!r}")
+        raise UserError(
+            f"read: must return {list(shape)}, as of the first; received {_described(image)} for {_shown(item)}"
+        )
     return image
 
 
@@ -89,8 +91,9 @@ def is_batched(dataset: tf.data.Dataset, labels: Any, read: Any) -> bool:
         if value is not None:
             raise UserError(f"{argument}: has no meaning with a tf.data dataset, whose elements are (image, label)")
     spec = dataset.element_spec
-    ranks = [part.shape.rank for part in spec if isinstance(part, tf.TensorSpec)] if isinstance(spec, tuple) else []
-    if len(spec) != 2 or ranks not in ([3, 0], [4, 1]) or spec[0].dtype != tf.uint8:
+    parts = spec if isinstance(spec, tuple) and all(isinstance(part, tf.TensorSpec) for part in spec) else ()
+    ranks = [part.shape.rank for part in parts]
+    if ranks not in ([3, 0], [4, 1]) or parts[0].dtype != tf.uint8:
         raise UserError(f"images: a tf.data dataset must have elements (uint8 [H, W, 3], label); received {spec}")
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise UserError("images: the tf.data dataset has no end; leave out its repeat()")
