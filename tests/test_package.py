@@ -97,7 +97,7 @@ def test_flag_files_and_plans_go_by_name_from_any_folder(wheel, tmp_path):
     """Of the installed package, and of a clone, which an editable install is, too."""
     zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
     (tmp_path / "empty").mkdir()
-    expected = ["ldam", "cifar10_lt", "saved_models/cifar10_lt_if10_plain_resnet32_uniform_deferred_epoch-160", True]
+    expected = ["ldam", "cifar10_lt", "saved_models/cifar10_lt_if10_plain_resnet32_uniform_deferred_epoch-120", True]
     for place in (tmp_path / "installed", ROOT):
         loss, dataset, folder, whole = shown(place, tmp_path / "empty")
         assert [loss, dataset, folder[: len(expected[2])], whole] == expected

@@ -72,12 +72,11 @@ def read_image(read: Callable[[Any], Any], item: Any, shape: tuple[int, ...] | N
     if not callable(read):
         raise UserError(f"read={read!r}: must be a function that reads one image")
     image = _array("read", read(item))
+    received = f"received {_described(image)} for {' '.join(repr(item).split())[:100]}"
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
-        raise UserError(f"read: must return uint8 [H, W, 3]; received {_described(image)} for {_shown(item)}")
+        raise UserError(f"read: must return uint8 [H, W, 3]; {received}")
     if shape is not None and image.shape != shape:
-        raise UserError(
-            f"read: must return {list(shape)}, as of the first; received {_described(image)} for {_shown(item)}"
-        )
+        raise UserError(f"read: must return the first one's shape, {list(shape)}; {received}")
     return image
 
 
