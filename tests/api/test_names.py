@@ -15,17 +15,22 @@ import bbn_tf
 ROOT = pathlib.Path(__file__).parents[2]
 LOOK = """
 import json, os, sys
+for name in ("TF_ENABLE_ONEDNN_OPTS", "TF_CPP_MIN_LOG_LEVEL"):
+    os.environ.pop(name, None)
 before = dict(os.environ)
 import bbn_tf
 bbn_tf.UserError, bbn_tf.Config
+unchanged = before == dict(os.environ)
+import bbn_tf.__main__
 heavy = {"keras", "tensorflow", "jax", "sklearn", "matplotlib"} & set(sys.modules)
-print(json.dumps([sorted(heavy), before == dict(os.environ)]))
+print(json.dumps([sorted(heavy), unchanged, os.environ["TF_ENABLE_ONEDNN_OPTS"]]))
 """
 
 
 def test_an_import_imports_neither_keras_nor_tensorflow_and_sets_nothing():
+    """Only the program sets TensorFlow's environment, before it is imported."""
     process = subprocess.run([sys.executable, "-c", LOOK], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert json.loads(process.stdout) == [[], True]
+    assert json.loads(process.stdout) == [[], True, "1"]
 
 
 def test_type_checkers_see_the_names_where_they_are():
