@@ -1,14 +1,21 @@
-"""What is wrong with the arguments of `streams`, in one line, before any work."""
+"""What is wrong with arguments, or with Keras's settings, in one line, before any work."""
 
 from collections.abc import Callable, Collection
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from bbn_tf.choices import listed, similar
 from bbn_tf.errors import UserError
+
+
+def channels_last() -> None:
+    """Raises UserError if Keras takes images otherwise than the networks here; the program itself would change that."""
+    if keras.config.image_data_format() != "channels_last":
+        raise UserError('Keras: must be set with keras.config.set_image_data_format("channels_last")')
 
 
 def one_of(argument: str, name: Any, names: Collection[str]) -> None:

@@ -5,8 +5,8 @@ from typing import Protocol
 
 import keras
 
+from bbn_tf.api import checks
 from bbn_tf.api.streams import Streams
-from bbn_tf.errors import UserError
 from bbn_tf.models import backbones, bbn
 from bbn_tf.models import init_from as weights
 
@@ -37,8 +37,7 @@ def build_bbn(data: Streams, *, init_from: str | None = None, dtype: str = "floa
     Raises:
         UserError: the images are too small, or the weights are not those of the backbone.
     """
-    if keras.config.image_data_format() != "channels_last":
-        raise UserError('Keras: must be set with keras.config.set_image_data_format("channels_last")')
+    checks.channels_last()
     network = backbones.made(data.backbone)
     if init_from and backbones.BACKBONES[data.backbone].published:
         network = network.pretrained()

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from bbn_tf.api import checks
 from bbn_tf.config import Config
 from bbn_tf.modes import build, export, train
 from bbn_tf.runs.folder import RunFolder
@@ -53,5 +54,6 @@ def train_and_evaluate(config: Config) -> dict[str, Any] | None:
     Raises:
         UserError: settings, data or folder do not fit, or the loss is not finite.
     """
+    checks.channels_last()
     figures: dict[str, Any] | None = train.train_and_evaluate(config)
     return figures

@@ -52,8 +52,10 @@ def test_what_a_network_refuses(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"^backbone=resnet33: unknown \(similar: resnet3"):
         backbones.made("resnet33")
     monkeypatch.setattr(keras.config, "image_data_format", lambda: "channels_first")
-    with pytest.raises(UserError, match='^Keras: must be set with keras.config.set_image_data_format."channels_last"'):
-        bbn_tf.build_bbn(data_for("resnet8"))
+    calls = (lambda: bbn_tf.build_bbn(data_for("resnet8")), lambda: bbn_tf.train_and_evaluate(bbn_tf.Config()))
+    for call in calls:
+        with pytest.raises(UserError, match='^Keras: must be set with keras.config.set_image_data_format."channels_la'):
+            call()
 
 
 def test_alpha_by_the_epochs_of_fit_or_by_ones_own():
