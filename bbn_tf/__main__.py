@@ -12,6 +12,8 @@ from bbn_tf.config import SETTINGS
 from bbn_tf.errors import UserError
 from bbn_tf.modes.modes import MODES
 
+surroundings.settle_tensorflow()  # when imported: a script of one's own may import TensorFlow before it calls `program`
+
 given_arguments = []  # the command line, before flag files are read
 
 
@@ -61,7 +63,7 @@ def interrupt(signum, frame):
 
 
 def program():
-    """What main.py and `python -m bbn_tf` call."""
+    """What main.py, `python -m bbn_tf` and the command `bbn-tf` call."""
     surroundings.show_any_text()
     flags.define()
     for name in SETTINGS:  # what --help shows

@@ -1,5 +1,7 @@
 """Flag files: their lines take the place of `--flagfile=FILE` among the arguments, the last one of a flag wins.
 
+Those of the project, in its folder `flags/`, are found by their names from any folder, and so are its plans.
+
 As absl reads them, but for a byte order mark, which some editors write, and for a comment behind a value, which absl
 takes for a part of it.
 """
@@ -14,8 +16,23 @@ FLAG = ("--flagfile", "-flagfile")
 COMMENTS = ("#", "//")  # how a line begins that is none of a flag
 BEHIND = re.compile(r"\s(#|//)")
 
+PACKAGE = pathlib.Path(__file__).parent
+INSTALLED = PACKAGE / "recipes"  # where pyproject.toml puts the project's flags/ into an installed package
+OWN = INSTALLED if INSTALLED.is_dir() else PACKAGE.parent / "flags"
 
-ROOT = pathlib.Path(__file__).parents[1]  # of the project
+
+def found(path):
+    """The path of a flag file or a plan: itself, or of that name among the project's own.
+
+    Args:
+        path: text, "mine/a.flags", "bbn.flags", "flags/bbn.flags" or "table1.toml".
+
+    Returns:
+        The first of these places where a file exists, else `path`.
+    """
+    name = path.removeprefix("flags/")
+    places = (path, os.path.join(OWN, name), os.path.join(OWN, "plans", name))
+    return next(filter(os.path.isfile, places), path)
 
 
 def located(argument, beside, paths=()):
@@ -32,7 +49,9 @@ def located(argument, beside, paths=()):
     name, _, value = argument.partition("=")
     if not value or (name not in FLAG and name.lstrip("-") not in paths) or value.startswith("~"):
         return argument
-    places = (value, os.path.join(beside, value), os.path.join(ROOT, value))
+    places = [value, os.path.join(beside, value)]
+    if not INSTALLED.is_dir():  # in an installed package the folder above is that of all packages
+        places.append(os.path.join(PACKAGE.parent, value))
     return f"{name}={next(filter(os.path.exists, places), value)}"
 
 
@@ -76,7 +95,7 @@ def _expanded(arguments, within, paths):
 
 def _lines(path, within, paths):
     """The flags of one file, in which others may be named; `within` holds the files that named it."""
-    path = os.path.expanduser(path.strip())
+    path = found(os.path.expanduser(path.strip()))
     if not path:
         raise UserError("--flagfile: must name a file")
     if path in within:

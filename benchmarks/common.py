@@ -10,7 +10,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import bbn_tf  # noqa: F401
+import bbn_tf.__main__  # noqa: F401
 
 BATCH = 128
 WITHOUT_PUBLISHED = "without the authors' code: it needs --published, a clone, and --torch_python, see --help"

@@ -2,7 +2,7 @@
 
 import os
 
-import bbn_tf  # noqa: F401  (sets TensorFlow's environment before its import)
+import bbn_tf.__main__  # noqa: F401  (sets TensorFlow's environment before its import)
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 

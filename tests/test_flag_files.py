@@ -1,4 +1,5 @@
 import os
+import pathlib
 
 import pytest
 
@@ -77,3 +78,16 @@ def test_relative_paths_are_looked_for_here_then_beside_the_file_then_in_the_pro
     expanded = flag_files.expand(["--flagfile=mine/a.flags"], {"data_dir", "images", "init_from"})
     paths = ["--data_dir=photos", "--images=mine/more", "--init_from=none", "--model_dir=more"]
     assert expanded == ["--seed=2", *paths, "--dataset=cifar10_lt", "--imbalance_factor=50"]
+
+
+def test_the_projects_own_files_are_found_by_name(write, tmp_path):
+    own = pathlib.Path(__file__).parents[1] / "flags"
+    for name in ("bbn.flags", "flags/bbn.flags"):
+        assert flag_files.found(name) == str(own / "bbn.flags")
+    for name in ("table1.toml", "plans/table1.toml", "flags/plans/table1.toml"):
+        assert flag_files.found(name) == str(own / "plans" / "table1.toml")
+    assert flag_files.expand(["--flagfile=cifar10_lt.flags"]) == ["--dataset=cifar10_lt", "--imbalance_factor=50"]
+    write("cifar10_lt.flags", "--seed=1")  # one's own comes first
+    assert flag_files.expand(["--flagfile=cifar10_lt.flags"]) == ["--seed=1"]
+    for unknown in ("none.flags", "plans", ".", "", str(tmp_path / "bbn.flags")):
+        assert flag_files.found(unknown) == unknown

@@ -57,6 +57,12 @@ def test_the_program_settles_what_the_file_says_otherwise(keras_home):
     assert settled == ["channels_last", "float32", 1e-7, "channels_last", "float32"]
 
 
+def test_what_the_user_has_set_for_tensorflow_stays(monkeypatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    surroundings.settle_tensorflow()
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0"
+
+
 def test_importing_the_package_changes_nothing(keras_home):
     keras_home(STRANGE)
     assert shown("import bbn_tf.saving") == ["channels_first", "float16", 0.1, "channels_first", "float16"]

@@ -29,6 +29,29 @@ def array_reader(images, mean, std, augment="none", horizontal_flip=False):
     return read
 
 
+def function_reader(positions, function, shape, mean, std, augment="none", horizontal_flip=False):
+    """Makes a reader for images that a Python function returns, one at a time, when the image is drawn.
+
+    Args:
+        positions: int64 [N], what `function` is called with.
+        function: position -> uint8 array of `shape`.
+        shape: (H, W, 3).
+        mean, std, augment, horizontal_flip: see `array_reader`; each image has its own draw.
+
+    Returns:
+        Function (index, key int64 [2] or None without augmentation) -> float32 [H, W, 3].
+    """
+    positions = tf.constant(positions)
+    change = imported(AUGMENTATIONS[augment].arrays)
+
+    def read(index, key=None):
+        image = tf.numpy_function(function, [tf.gather(positions, index)], tf.uint8)
+        images = tf.ensure_shape(image, shape)[None]  # [1, H, W, 3]
+        return normalise(change(images, key, horizontal_flip)[0], mean, std)
+
+    return read
+
+
 def file_contents(paths):
     """Makes a function that reads a file: index (scalar int64) -> content (scalar string).
 

@@ -5,7 +5,8 @@ and leaves out the last block, and a last block with global average pooling for 
 `bbn_tf.models.resnet.ResNet`.  BBN has one trunk and two last blocks, the plain network one of each.
 """
 
-from bbn_tf.choices import Choice, Table, imported
+from bbn_tf.choices import Choice, Table, imported, similar
+from bbn_tf.errors import UserError
 from bbn_tf.models.keras_table import CUT_LAYER, NETWORKS
 
 _RESNET = "bbn_tf.models.resnet:ResNet"
@@ -39,8 +40,16 @@ BACKBONES.own = "; one of your own must be registered (bbn_tf.models.backbones.r
 
 
 def made(backbone):
-    """The backbone of a name of `BACKBONES`; anything else is one already."""
-    return BACKBONES[backbone]() if isinstance(backbone, str) else backbone
+    """The backbone of a name of `BACKBONES`; anything else is one already.
+
+    Raises:
+        UserError: the name is unknown.
+    """
+    if not isinstance(backbone, str):
+        return backbone
+    if backbone not in BACKBONES:
+        raise UserError(f"backbone={backbone}: unknown{similar(backbone, BACKBONES)}; bbn-tf --help lists all")
+    return BACKBONES[backbone]()
 
 
 def register(name, model, cut_layer, mean, std):

@@ -226,7 +226,7 @@ def _alpha(config):
     adaptor = config.row("adaptor")
     if adaptor.drawn_every_step:
         return callbacks.DrawAlpha(adaptor, config.seed)
-    return callbacks.ScheduleVariable("alpha", lambda epoch: adaptor(epoch / config.epochs), lambda m: m.alpha)
+    return callbacks.CumulativeLearning(config.epochs, config.adaptor)
 
 
 def summaries(config, run, measure):

@@ -130,7 +130,7 @@ def require_packages(formats):
             if importlib.util.find_spec(package) is None:
                 raise UserError(
                     f"--export_formats={','.join(formats)}: {name} needs the package {package}; install it with "
-                    "`pip install -r requirements-export.txt`"
+                    "`pip install -r requirements-export.txt`, or install bbn-tf with its extra `export`"
                 )
 
 

@@ -24,9 +24,9 @@ def run(config):
 
 
 def read_plan(config):
-    """Reads the `Plan` of --plan; `flag_files.located` finds the files that its relative paths name."""
+    """Reads the `Plan` of --plan; `flag_files` finds it, and the files that its relative paths name."""
     located = functools.partial(flag_files.located, paths=flags.INPUTS)
-    return Plan(config.plan, config.model_dir, located)
+    return Plan(flag_files.found(config.plan), config.model_dir, located)
 
 
 def check_plan(plan, data=(), to_run=True):

@@ -7,12 +7,14 @@ is `async_safe`.  In that case threads wait for the loss and call `on_train_batc
 
 import math
 import time
+from collections.abc import Callable
 
 import keras
 import numpy as np
 
 from bbn_tf.errors import UserError
 from bbn_tf.training import checkpoints
+from bbn_tf.training.adaptors import ADAPTORS
 
 
 class ScheduleVariable(keras.callbacks.Callback):
@@ -39,6 +41,31 @@ class ScheduleVariable(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         logs[self.name] = self.value
+
+
+class CumulativeLearning(ScheduleVariable):
+    """Sets BBN's alpha, the weight of the conventional branch, once per epoch (section 4.3 of arXiv:1912.02413).
+
+    Without it alpha stays 1, and the re-balancing branch learns nothing.
+
+    Args:
+        epochs: Tmax, after which alpha stays at its last value; None for the epochs that `fit` is given.
+        adaptor: name of an adaptor with one alpha per epoch, or a function progress T / Tmax in [0, 1] -> alpha.
+
+    Raises:
+        UserError: there is no such adaptor.
+    """
+
+    def __init__(self, epochs: int | None = None, adaptor: str | Callable[[float], float] = "parabolic_decay") -> None:
+        names = [name for name, row in ADAPTORS.items() if not row.drawn_every_step]
+        if not callable(adaptor) and adaptor not in names:
+            raise UserError(f"adaptor={adaptor!r}: must be a function, or one of {', '.join(names)}")
+        super().__init__("alpha", self.alpha_at, lambda model: model.alpha)
+        self.epochs, self.adaptor = epochs, adaptor if callable(adaptor) else ADAPTORS[adaptor]
+
+    def alpha_at(self, epoch: int) -> float:
+        """alpha of an epoch, from 0."""
+        return self.adaptor(min(1.0, epoch / (self.epochs or self.params["epochs"])))
 
 
 class DrawAlpha(keras.callbacks.Callback):
