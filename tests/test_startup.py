@@ -17,9 +17,7 @@ I0000 00:00:1795635456.964752   20233 cudart_stub.cc:31] Could not find cuda dri
 I0000 00:00:1795635684.982526   26401 cpu_feature_guard.cc:227] This TensorFlow binary is optimized to use available ...
 To enable the following instructions: AVX2 FMA, in other operations, rebuild TensorFlow with the appropriate ...
 """
-NO_DRIVER = (
-    "E0000 00:00:1795635467.448508   20233 cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA ...\n"
-)
+NO_DRIVER = "E0000 00:00:1795635467.448508   20233 cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA ...\n"
 OTHER = "E0000 00:00:1795635467.448508   20233 some.cc:1] something else\nUserWarning: NumPy is too old\n"
 WRITES = f"import os\nos.write(2, {(NOTICES + OTHER).encode()!r})\n"
 ALONE = "from bbn_tf import startup\nwith startup.held_back():\n    import tensorflow\nprint('started')"
