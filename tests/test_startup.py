@@ -83,3 +83,15 @@ def test_a_gpu_that_tensorflow_cant_use_is_named(tmp_path, monkeypatch):
     for hidden in ("", "-1"):  # as somebody wants it
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
         assert startup.unused_gpu([]) is None
+
+
+def test_the_gpus_tensorflow_is_that_of_the_cpu():
+    ranges = [
+        next(
+            line.partition(" ")[0]
+            for line in (ROOT / f"requirements{name}.txt").read_text().splitlines()
+            if start in line
+        )
+        for name, start in (("", "tensorflow>="), ("-gpu", "tensorflow[and-cuda]>="))
+    ]
+    assert ranges[0] == ranges[1].replace("[and-cuda]", "")
