@@ -147,6 +147,7 @@ def grid(figure, rows, across, down):
 
 def _finish(figure, axes):
     axes.grid(alpha=0.3)
+    axes.set_axisbelow(True)
     figure.legend(loc="outside lower center", ncols=2, fontsize=9)  # clear of the lines, wherever they run
 
 
