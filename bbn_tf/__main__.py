@@ -7,13 +7,14 @@ import sys
 from absl import app, logging
 from absl import flags as absl_flags
 
-from bbn_tf import flag_files, flags, surroundings
+from bbn_tf import flag_files, flags, help_page, surroundings
 from bbn_tf.config import SETTINGS
 from bbn_tf.errors import UserError
 from bbn_tf.modes.modes import MODES
 
 surroundings.settle_tensorflow()  # when imported: a script of one's own may import TensorFlow before it calls `program`
 
+HELP = {"--help", "-help", "--helpshort", "-h", "-?"}
 given_arguments = []  # the command line, before flag files are read
 
 
@@ -50,7 +51,10 @@ def how_to_resume(values):
 
 
 def parse_flags(argv):
-    """What of the command line is not a flag; a mistake in the others ends the program with a line."""
+    """What of the command line is not a flag; a mistake in the others, or --help, ends the program."""
+    if HELP & set(argv[1:]):
+        print(help_page.page(SETTINGS))
+        sys.exit(0)
     try:
         given_arguments[:] = argv[1:]
         return absl_flags.FLAGS([argv[0], *flag_files.expand(argv[1:], flags.INPUTS)])
@@ -66,8 +70,6 @@ def program():
     """What main.py, `python -m bbn_tf` and the command `bbn-tf` call."""
     surroundings.show_any_text()
     flags.define()
-    for name in SETTINGS:  # what --help shows
-        absl_flags.FLAGS.register_key_flag_for_module(sys.argv[0], absl_flags.FLAGS[name])
     for stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, interrupt)
     app.run(main, flags_parser=parse_flags)

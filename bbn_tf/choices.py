@@ -34,6 +34,7 @@ class Setting:
         table: `Table` of the choices, if it is a choice; its rows' own settings come with it.
         names: tuple of the choices of a setting whose choices have no table.
         part: which part of a run it is about, one of the constants above; None for its owner's.
+        heading: the part under which --help shows it; None for `part`.
         path: whether it is the path of a file or folder, in which `~` is the home folder; a run keeps one that is
             part of the data as an absolute path.
         rescaled: whether the same value means something else with another choice of the flag that owns it.
@@ -48,6 +49,7 @@ class Setting:
     table: "Table | None" = None
     names: tuple[str, ...] = ()
     part: str | None = None
+    heading: str | None = None
     path: bool = False
     rescaled: bool = False
     needed: str = ""

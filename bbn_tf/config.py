@@ -77,9 +77,7 @@ class Config:
         UserError: a value makes no sense.
     """
 
-    mode: str = _core(
-        START, "train", "What to do: train is the default; each mode is a file of bbn_tf/modes/.", table=MODES
-    )
+    mode: str = _core(START, "train", "What to do.", table=MODES)
     model_dir: str | None = _core(
         START,
         None,
@@ -102,15 +100,15 @@ class Config:
     init_from: str | None = _core(
         REPRESENTATION,
         None,
-        "Start from the trunk and the branches of a run (folder or .keras file) or torchvision (.npz); of keras:NAME "
-        "also imagenet, which is downloaded, or such a file (.h5).",
+        "Start from the weights of a run (folder or .keras), of torchvision (.npz), or for keras:NAME of imagenet "
+        "(downloaded) or a file (.h5).",
         rule=weights_to_start_from,
         path=True,
     )
     freeze: str = _core(
         REPRESENTATION, "none", "What stays as it is: trunk, BatchNorm included.", table=FREEZE, rule=something_to_keep
     )
-    loss: str = _core(CLASSIFIER, "ce", "Loss; BBN has ce alone.", table=LOSSES, rule=_linear_in_a_second_stage)
+    loss: str = _core(CLASSIFIER, "ce", "Loss; of BBN always ce.", table=LOSSES, rule=_linear_in_a_second_stage)
     class_weights: str = _core(
         CLASSIFIER,
         "none",
@@ -128,6 +126,7 @@ class Config:
         "none",
         "Plain model: convex combinations of images (input), or also of feature maps (manifold), and their labels.",
         table=MIXUP,
+        heading=CLASSIFIER,
         rule=mixes_where_it_can,
     )
     sync_batch_norm: bool = _core(REPRESENTATION, False, "BatchNorm statistics of all replicas.", rule=has_batch_norm)
@@ -143,14 +142,13 @@ class Config:
     )
     warmup_epochs: int = _core(CLASSIFIER, 5, "Epochs of linear warm-up.", rule=_not_after_the_last)
     warmup_start: float = _core(
-        CLASSIFIER,
-        1 / 3,
-        "Fraction of the learning rate that the first epoch of the warm-up has.",
-        rule=within(0, 1),
+        CLASSIFIER, 1 / 3, "Fraction of the learning rate that the first epoch of the warm-up has.", rule=within(0, 1)
     )
-    augment: str = _core(REPRESENTATION, AUGMENT.default, AUGMENT.help, table=AUGMENT.table, rule=AUGMENT.rule)
+    augment: str = _core(
+        REPRESENTATION, AUGMENT.default, AUGMENT.help, table=AUGMENT.table, rule=AUGMENT.rule, heading=CLASSIFIER
+    )
 
-    seed: int = _core(DATA, 0, "Of initial weights, draws and the validation split.", rule=is_seed)
+    seed: int = _core(DATA, 0, "Of initial weights, draws and the validation split.", rule=is_seed, heading=START)
     deterministic: bool = _core(CLASSIFIER, False, "Slower operations whose results do not depend on timing.")
     eval_every: int = _core(
         CLASSIFIER, 10, "Evaluate every so many epochs, and after the last; 0: after the last only.", rule=at_least(0)

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 
+from bbn_tf import startup
 from bbn_tf.errors import UserError
 
 BACKENDS = ("tensorflow", "jax")
@@ -63,18 +64,24 @@ def _keras_file():
 
 
 def settle_keras():
-    """Imports Keras and sets what the networks here rely on, whatever `keras.json` says.
+    """Imports Keras and TensorFlow, and sets what the networks here rely on, whatever `keras.json` says.
 
     Raises:
         UserError: Keras refuses the file.
     """
     try:
-        import keras
+        with startup.held_back():
+            import keras
+            import tensorflow  # which also reads the images for Keras on JAX
+
+            gpus = tensorflow.config.list_physical_devices("GPU")  # the first use of a device, which it comments on
     except ImportError as error:
         name, where = backend()
         raise UserError(f"{where}: the package {name} can't be imported ({error}); install it with pip") from error
     except (ValueError, TypeError, AttributeError) as error:  # what an impossible value makes Keras raise
         raise UserError(f"{_keras_path()}: Keras can't be imported with it ({error})") from error
+    if backend()[0] == "tensorflow" and (warning := startup.unused_gpu(gpus)):
+        print(warning, file=sys.stderr)
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)

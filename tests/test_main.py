@@ -27,7 +27,7 @@ def run_main(*arguments, **environment):
 
 
 def only_line(process):
-    """The one line a mistake costs; TensorFlow's own start-up notices aside."""
+    """The one line a mistake costs."""
     lines = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1, process.stderr
     assert "Traceback" not in process.stderr
@@ -108,6 +108,7 @@ def test_train_and_evaluate(tmp_path):
     again = run_main("--mode=evaluate", f"--model_dir={tmp_path}")
     assert again.stdout.splitlines()[-2:] == finished.stdout.splitlines()[-2:]
     assert "error %" in again.stdout and "note:" not in again.stdout
+    assert finished.stderr == again.stderr == ""  # nothing of TensorFlow's start
 
 
 def test_a_finished_run_is_left_alone(finished_run, capsys):

@@ -65,8 +65,15 @@ def note_turned(paths):
 
 def turn(image, held):
     """The stored image [H, W, C] upright: [H, W, C], or [W, H, C] if it lies on its side."""
-    standing = tf.cond(held >= ON_ITS_SIDE, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
+    standing = tf.cond(held >= ON_ITS_SIDE, lambda: _transposed(image), lambda: image)
     return tf.reverse(standing, tf.boolean_mask([0, 1], _flips(held)))
+
+
+def _transposed(image):
+    """[H, W, C] -> [W, H, C], pixel by pixel: oneDNN complains of tf.transpose."""
+    height, width, channels = tf.unstack(tf.shape(image))
+    places = tf.range(width)[:, None] + width * tf.range(height)  # [W, H], in the rows one behind the other
+    return tf.gather(tf.reshape(image, [height * width, channels]), places)
 
 
 def upright_shape(shape, held):

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from bbn_tf.data import file_checks, long_tail, samplers
 from bbn_tf.files import atomic_path, check_output
 from bbn_tf.modes import build
-from bbn_tf.runs import pictures
+from bbn_tf.runs import class_axes, pictures
 
 MOST_ROWS = 30  # classes of a table in full; of more the first and last 10 are shown
 ENDS = 10
@@ -120,24 +120,27 @@ def draw(dataset, title, path):
         path: of the PNG.
     """
     counts, order = dataset.class_counts, pictures.head_to_tail(dataset.class_counts)
-    figure = Figure(figsize=(7, 6), layout="constrained")
+    figure = Figure(figsize=(7.5, 6), layout="constrained")
     above, below = figure.subplots(2, sharex=True)
-    places = np.arange(len(order))
-    above.fill_between(places, counts[order], step="mid", color="#b0b0b0")
-    above.step(places, counts[order], where="mid", color="black")
-    above.set(
-        yscale="log",
-        ylabel="training images",
-        title=f"{title}: {len(counts):,} classes, imbalance factor {counts.max() / counts.min():.4g}",
-        ylim=(min(0.8, 0.8 * counts.min()), None),
-    )
-    for limit in (long_tail.MANY_ABOVE, long_tail.FEW_BELOW):
-        above.axhline(limit, color="black", linewidth=0.8, linestyle=":")
-    for name, probs in shares(dataset).items():
-        colour, line = STYLE.get(name, ("black", ":"))
-        below.plot(places, 100 * probs[order], color=colour, linestyle=line, label=f"{name} sampler")
-    label = pictures.class_axis(below.xaxis, dataset.class_names, order)
-    below.set(yscale="log", ylabel="share of what is drawn (%)", xlabel=label)
+    title = f"{title}: {len(counts):,} classes, imbalance factor {counts.max() / counts.min():.4g}"
+    above.set(ylabel="training images", title=title)
+    drawn = {f"{name} sampler": 100 * probs for name, probs in shares(dataset).items()}
+    bars = len(counts) <= class_axes.MOST_BARS
+    if bars:
+        class_axes.beside(above, counts[None, order], 0, 1, color="#b0b0b0")
+    else:
+        above.fill_between(np.arange(len(order)), counts[order], step="mid", color="#b0b0b0")
+    for number, (label, percent) in enumerate(drawn.items()):
+        colour, line = STYLE.get(label.split()[0], ("black", ":"))
+        if bars:
+            class_axes.beside(below, percent[None, order], number, len(drawn), color=colour, label=label)
+        else:
+            below.plot(np.arange(len(order)), percent[order], color=colour, linestyle=line, linewidth=2, label=label)
+    class_axes.plain_numbers(above, counts)
+    class_axes.plain_numbers(below, np.concatenate(list(drawn.values())))
+    class_axes.mark_groups(above, counts)
+    label = pictures.class_axis(below.xaxis, dataset.class_names, order, most=class_axes.MOST_BARS)
+    below.set(ylabel="share of what is drawn (%)", xlabel=label)
     figure.legend(loc="outside lower center", ncols=3)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png")

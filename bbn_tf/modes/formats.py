@@ -13,7 +13,7 @@ FORMATS = Table(
 EXPORT_FORMATS = Setting(
     "export_formats",
     ("saved_model",),
-    f"Formats to write, separated by commas: {', '.join(FORMATS)}.",
+    "Formats to write, separated by commas.",
     kind=tuple[str, ...],
     table=FORMATS,
     part=START,

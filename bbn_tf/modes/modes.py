@@ -109,37 +109,76 @@ FROM_RUN = Setting(
 )
 TRAINING = (OVERWRITE, DATA_DIR, NUM_DEVICES, PROFILE_STEPS)
 
-# Traits: `reads_data`; `of_run`, all settings are the run's in --model_dir but for those in `overrides`; `of_plan`, all
-# are the plan's; `resumes`, finished epochs are saved.
+# Traits: `does`, what --help says; `reads_data`; `of_run`, all settings are the run's in --model_dir but for those in
+# `overrides`; `of_plan`, all are the plan's; `resumes`, finished epochs are saved.
 MODES = Table(
     "mode",
-    train=Choice("bbn_tf.modes.train:run", *TRAINING, *hosts.SETTINGS, reads_data=True, resumes=True),
+    train=Choice(
+        "bbn_tf.modes.train:run",
+        *TRAINING,
+        *hosts.SETTINGS,
+        does="trains a network and evaluates it.",
+        reads_data=True,
+        resumes=True,
+    ),
     evaluate=Choice(
         "bbn_tf.modes.evaluate:run",
         DATA_DIR,
         NUM_DEVICES,
         OUTPUT.with_default(None),
         OVERWRITE,
+        does="evaluates the run in --model_dir again, with its settings.",
         reads_data=True,
         of_run=True,
         overrides=("evaluate_on", *LIST_FILES),
     ),
-    compare=Choice("bbn_tf.modes.compare:run", *TRAINING, reads_data=True, resumes=True),
+    compare=Choice(
+        "bbn_tf.modes.compare:run",
+        *TRAINING,
+        does="trains BBN and the plain network with the same settings.",
+        reads_data=True,
+        resumes=True,
+    ),
     probe=Choice(
         "bbn_tf.modes.train:run",
         FROM_RUN,
         BRANCH,
         CLASSIFIER_SETTING,
         *TRAINING,
+        does="trains a new classifier over what a finished run has learned (second stage).",
         fixes={"model": "plain"},
         reads_data=True,
         resumes=True,
     ),
-    sweep=Choice("bbn_tf.modes.sweep:run", PLAN, JOBS, DATA_DIR, of_plan=True, resumes=True),
-    report=Choice("bbn_tf.modes.report:run", PLAN, DATA_DIR, of_plan=True),
-    export=Choice("bbn_tf.modes.export:run", EXPORT_FORMATS, of_run=True),
-    predict=Choice("bbn_tf.modes.predict:run", IMAGES, OUTPUT, OVERWRITE, of_run=True),
+    sweep=Choice(
+        "bbn_tf.modes.sweep:run",
+        PLAN,
+        JOBS,
+        DATA_DIR,
+        does="makes all runs of a plan, and their report.",
+        of_plan=True,
+        resumes=True,
+    ),
+    report=Choice(
+        "bbn_tf.modes.report:run", PLAN, DATA_DIR, does="writes tables and pictures of finished runs.", of_plan=True
+    ),
+    export=Choice(
+        "bbn_tf.modes.export:run", EXPORT_FORMATS, does="writes the run in --model_dir for serving.", of_run=True
+    ),
+    predict=Choice(
+        "bbn_tf.modes.predict:run",
+        IMAGES,
+        OUTPUT,
+        OVERWRITE,
+        does="classifies image files with a run or an exported model.",
+        of_run=True,
+    ),
     describe=Choice(
-        "bbn_tf.modes.describe:run", DATA_DIR, OUTPUT.with_default("description.png"), OVERWRITE, reads_data=True
+        "bbn_tf.modes.describe:run",
+        DATA_DIR,
+        OUTPUT.with_default("description.png"),
+        OVERWRITE,
+        does="shows the classes of a data set, and its damaged and duplicate files.",
+        reads_data=True,
     ),
 )

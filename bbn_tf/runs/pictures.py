@@ -68,13 +68,14 @@ def draw_norms(axes, lines, class_names, class_counts):
     order = head_to_tail(class_counts)
     for number, (label, values) in enumerate(lines.items()):
         deviation = np.mean(np.std(values, axis=1))
-        draw_line(axes, np.arange(len(order)), values[:, order], number, f"{label}: σ = {deviation:.3f}")
+        marker = {} if len(order) <= MOST_NAMED else {"marker": "", "linewidth": 2}
+        draw_line(axes, np.arange(len(order)), values[:, order], number, f"{label}: σ = {deviation:.3f}", **marker)
     axes.set(xlabel=class_axis(axes.xaxis, class_names, order, class_counts), ylim=(0, None))
     axes.set(ylabel="l2 norm of the class's weights")
     axes.grid(alpha=0.3)
 
 
-def draw_line(axes, places, values, number, label):
+def draw_line(axes, places, values, number, label, **options):
     """Draws the mean over the seeds, the first axis of `values`, and a band of one standard deviation.
 
     Args:
@@ -83,16 +84,17 @@ def draw_line(axes, places, values, number, label):
         values: float [seeds, N].
         number: of the line, for its colour and marker.
         label: in the legend.
+        **options: of the line, for matplotlib.
     """
     colour, marker = LINES[number % len(LINES)]
     mean = np.mean(values, axis=0)
-    axes.plot(places, mean, color=colour, marker=marker, markersize=4, label=label)
+    axes.plot(places, mean, **{"color": colour, "marker": marker, "markersize": 5, "label": label, **options})
     if len(values) > 1:
         deviation = np.std(values, axis=0, ddof=1)
         axes.fill_between(places, mean - deviation, mean + deviation, color=colour, alpha=0.15, linewidth=0)
 
 
-def class_axis(axis, class_names, order, class_counts=None):
+def class_axis(axis, class_names, order, class_counts=None, most=MOST_NAMED):
     """Names the classes on an axis if there are few; upright where they would run into each other.
 
     Args:
@@ -100,17 +102,21 @@ def class_axis(axis, class_names, order, class_counts=None):
         class_names: C names.
         order: int [C], class indices head to tail.
         class_counts: int [C], training images, to stand below the names; None for names alone.
+        most: classes that have their names on the axis.
 
     Returns:
         The axis's label.
     """
-    if len(order) > MOST_NAMED:
+    if len(order) > most:
         return "class, head to tail"
-    counts = ["" if class_counts is None else f"\n{class_counts[i]}" for i in order]
-    texts = [class_names[i][:NAME_LENGTH] + count for i, count in zip(order, counts, strict=True)]
-    longest = max(map(len, "\n".join(texts).split("\n")))
-    crowded = axis.axis_name == "x" and len(texts) * longest > 60
-    axis.set_ticks(range(len(texts)), texts, rotation=90 if crowded else 0)
+    names = [class_names[i][:NAME_LENGTH] for i in order]
+    counts = [""] * len(order) if class_counts is None else [f"\n{class_counts[i]}" for i in order]
+    longest = max(map(len, "\n".join([*names, *counts]).split("\n")))
+    if axis.axis_name == "x" and len(names) * longest > 60:  # the number behind the name, or they touch the neighbours
+        texts = [name + count.replace("\n", "  ") for name, count in zip(names, counts, strict=True)]
+        axis.set_ticks(range(len(texts)), texts, rotation=90, fontsize=8 if len(texts) > MOST_NAMED else None)
+    else:
+        axis.set_ticks(range(len(names)), [name + count for name, count in zip(names, counts, strict=True)])
     return "class, head to tail" if class_counts is None else "class, with its number of training images, head to tail"
 
 

@@ -50,7 +50,8 @@ def report(plan):
     for run, metrics in runs.items():
         cells[run.row, run.column].append(metrics)
     write_csv(plan.folder / "results.csv", runs)
-    pictures = [draw(plan, picture, cells, number) for number, picture in enumerate(plan.pictures, 1)]
+    shown = plan.pictures or by_class(cells)
+    pictures = [draw(plan, picture, cells, number) for number, picture in enumerate(shown, 1)]
     text = markdown(plan, cells, pictures, confusions(runs))
     with atomic_path(plan.folder / "results.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -115,6 +116,28 @@ def column_parts(rows, pairs):
     if confused := report_tables.confused_list(pairs):
         parts += [CONFUSED, confused]
     return parts
+
+
+def by_class(cells):
+    """The pictures of a report whose plan names none: the error by class of each column.
+
+    Runs with other classes, or other numbers of images, can't share an axis; then a line says that there is no picture.
+
+    Args:
+        cells: see `markdown`.
+
+    Returns:
+        List of dicts as in a plan.
+    """
+    found, counts = [], {}
+    for (_, column), metrics in cells.items():
+        counts.setdefault(column, set()).update(tuple(run["class_counts"]) for run in metrics if "class_counts" in run)
+    for column, different in counts.items():
+        if len(different) == 1:
+            found.append({"kind": "error_by_class", "title": f"Error by class: {column}", "column": column})
+        elif different:
+            print(f"note: no picture of the error by class of {column}, whose runs differ in their class counts")
+    return found
 
 
 def draw(plan, picture, cells, number):

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bbn_tf.files import atomic_path
-from bbn_tf.runs import pictures
+from bbn_tf.runs import class_axes, pictures
 from bbn_tf.runs.picture_kinds import GRID_ROW, KINDS
 from bbn_tf.runs.tables import left_out
 
@@ -23,7 +23,7 @@ def save(kind, rows, path, title, **options):
         title: of the picture.
         **options: of the kind.
     """
-    height = max(3.6, 1.4 + 0.3 * len(rows)) if kind == "errors" else 4.2
+    height = max(3.6, 1.4 + 0.3 * len(rows)) if kind == "errors" else 4.4 + 0.2 * ((len(rows) - 1) // 2)
     width = 5 if kind in ("grid", "reliability") else 7.5  # these are square
     figure = Figure(figsize=(width, height), layout="constrained")
     KINDS[kind](figure, rows, **options)
@@ -62,17 +62,20 @@ def errors(figure, rows, paper=None):
 
 
 def error_by_class(figure, rows):
-    """Error of each class from head to tail, one line a row."""
-    axes = figure.subplots()
-    for number, (label, runs) in enumerate(rows.items()):
-        order = pictures.head_to_tail(runs[0]["class_counts"])
-        heights = np.array([[np.nan if e is None else e for e in run["per_class_error"]] for run in runs])[:, order]
+    """Error of each class from head to tail, in one colour a row."""
+    axes, errors = figure.subplots(), {}
+    for label, runs in rows.items():
         overall = np.mean([run["top1_error"] for run in runs])
-        pictures.draw_line(axes, np.arange(len(order)), heights, number, f"{label}: {overall:.1f} % overall")
-    label = pictures.class_axis(axes.xaxis, runs[0]["class_names"], order, runs[0]["class_counts"])
+        values = [[np.nan if error is None else error for error in run["per_class_error"]] for run in runs]
+        errors[f"{label}: {overall:.1f} % overall"] = values
+    names, counts = runs[0]["class_names"], runs[0]["class_counts"]
+    class_axes.draw(axes, errors, counts)
+    label = pictures.class_axis(axes.xaxis, names, pictures.head_to_tail(counts), counts, class_axes.MOST_BARS)
+    label += class_axes.note(counts)
     if names := left_out(run for runs in rows.values() for run in runs):
         label += f"\nwithout a test image: {names}"
     axes.set(xlabel=label, ylabel="top-1 error (%)", ylim=(0, None))
+    class_axes.mark_groups(axes, counts)
     _finish(figure, axes)
 
 
@@ -144,6 +147,7 @@ def grid(figure, rows, across, down):
 
 def _finish(figure, axes):
     axes.grid(alpha=0.3)
+    axes.set_axisbelow(True)
     figure.legend(loc="outside lower center", ncols=2, fontsize=9)  # clear of the lines, wherever they run
 
 

@@ -15,8 +15,8 @@ def _mixed_with_uniform(value, values):
 MIXUP_SAMPLER = Setting(
     "mixup_sampler",
     None,
-    "Mixup: class sampler of a second stream, which is mixed with the uniform stream (if not given, the images of "
-    "one stream are mixed with each other).",
+    "Mixup: class sampler of a second stream to mix with the uniform one; if not given, the images of one stream are "
+    "mixed.",
     table=SAMPLERS,
     rule=_mixed_with_uniform,
 )

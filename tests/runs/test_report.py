@@ -186,6 +186,22 @@ def test_pictures_of_the_plan_that_have_runs(plan):
     assert [path.name for path in plan.folder.glob("*.png")] == ["1_errors.png"]
 
 
+def test_without_a_plans_pictures_each_column_has_its_error_by_class(capsys):
+    same, other = {"class_counts": [9, 1]}, {"class_counts": [9, 2]}
+    cells = {
+        ("CE", "A"): [same, same],
+        ("BBN", "A"): [same],
+        ("CE", "B"): [same],
+        ("BBN", "B"): [other],
+        ("X", "C"): [],
+    }
+    (picture,) = report.by_class(cells)
+    assert picture == {"kind": "error_by_class", "title": "Error by class: A", "column": "A"}
+    assert capsys.readouterr().out == (
+        "note: no picture of the error by class of B, whose runs differ in their class counts\n"
+    )
+
+
 def test_tables_beside_pictures_by_hand():
     rows = {"CE + CE": [{"top1_error": 30.0}, {"top1_error": 34.0}], "RW + RS": [{"top1_error": 20.0}]}
     grid = lines_of(report_tables.grid_table(rows, ["CE", "RW"], ["CE", "RS"]))

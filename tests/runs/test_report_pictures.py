@@ -3,6 +3,7 @@
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -63,9 +64,29 @@ def test_errors_have_mean_spread_and_the_papers():
 
 def test_error_by_class_head_to_tail():
     axes = axes_of("error_by_class")
-    np.testing.assert_allclose(line(axes, "CE: 32.0 % overall").get_ydata(), [np.nan, 22])
+    plain, bbn = (container for container in axes.containers if isinstance(container, BarContainer))
+    assert [plain.get_label(), bbn.get_label()] == ["CE: 32.0 % overall", "BBN: 20.0 % overall"]
+    np.testing.assert_allclose([bar.get_height() for bar in plain], [np.nan, 22])
+    np.testing.assert_allclose([bar.get_x() for bar in [*plain, *bbn]], [-0.4, 0.6, 0, 1], atol=1e-12)
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["b\n110", "a\n4"]
-    assert line(axes, "CE").get_color() != line(axes, "BBN").get_color()
+    assert [text.get_text() for text in axes.texts] == ["many", "few"]
+
+
+def hundred(errors):
+    """Metrics of 100 classes, the first of which has the fewest images, with an error each."""
+    names = [f"class {i}" for i in range(100)]
+    return {**metrics(50.0), "class_counts": [*range(1, 101)], "per_class_error": errors, "class_names": names}
+
+
+def test_error_of_many_classes_is_smoothed():
+    axes = axes_of("error_by_class", {"CE": [hundred([*range(100)])], "BBN": [hundred([7.0] * 100)]})
+    dots, plain, _, bbn, separator = axes.lines
+    np.testing.assert_allclose(dots.get_ydata(), np.arange(99, -1, -1))
+    np.testing.assert_allclose(plain.get_ydata()[[0, 50, 99]], [96.5, 49, 2.5])  # means over 6, 11 and 6 classes
+    np.testing.assert_allclose(bbn.get_ydata(), np.full(100, 7))
+    np.testing.assert_allclose(separator.get_xdata(), [80.5, 80.5])  # 81 classes have 100 to 20 images
+    assert [text.get_text() for text in axes.texts] == ["medium", "few"]
+    assert axes.get_xlabel() == "class, head to tail (dots); lines are means over a tenth of the classes"
 
 
 def test_classes_without_a_test_image_are_named():
