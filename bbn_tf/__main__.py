@@ -29,9 +29,14 @@ def main(argv):
     except KeyboardInterrupt as stop:
         print("\nstopped" + how_to_resume(absl_flags.FLAGS))
         sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
-    except BrokenPipeError:  # who read our output is gone, as `head` is after its lines
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
-        sys.exit(128 + signal.SIGPIPE)
+    except BrokenPipeError:
+        nobody_reads()
+
+
+def nobody_reads():
+    """Ends the program when who read its output is gone, as `head` is after its lines."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
+    sys.exit(128 + signal.SIGPIPE)
 
 
 def run(config):
@@ -53,7 +58,10 @@ def how_to_resume(values):
 def parse_flags(argv):
     """What of the command line is not a flag; a mistake in the others, or --help, ends the program."""
     if HELP & set(argv[1:]):
-        print(help_page.page(SETTINGS))
+        try:
+            print(help_page.page(SETTINGS), flush=True)
+        except BrokenPipeError:
+            nobody_reads()
         sys.exit(0)
     try:
         given_arguments[:] = argv[1:]
