@@ -67,3 +67,14 @@ def test_the_readme_is_short():
     lines = (ROOT / "README.md").read_text("utf-8").splitlines()
     assert len(lines) <= 200
     assert all(len(line) <= 110 for line in lines if not line.startswith("python3 -m venv"))
+
+
+def test_the_readmes_python_is_that_of_the_page_which_is_run():
+    """`tests/api/test_docs.py` runs the page's lines, with a smaller network and fewer epochs."""
+    (readme, _), page = blocks(PAGES[0], "python"), blocks(ROOT / "docs" / "python.md", "python")[0]
+    smaller = readme.replace("resnet32", "resnet8").replace("batch_size=128", "batch_size=32")
+    lines = [line.split("  #")[0] for line in smaller.replace("epochs=200", "epochs=2").splitlines()]
+    lines = [line for line in lines if line and not line.startswith(("#", "callbacks"))]
+    assert len(lines) == 8
+    for line in lines:
+        assert line in page, line
