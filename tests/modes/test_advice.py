@@ -115,7 +115,7 @@ def parsed(text):
         ({"backbone": "keras:DenseNet121"}, {"init_from": "imagenet", "image_size": 224}),
         ({"model": "plain", "loss": "focal", "focal_gamma": 1.5}, {"logit_adjustment": None, "sampler": "uniform"}),
         ({"adaptor": "equal"}, {"model": "bbn"}),
-        ({"epochs": 2}, {"warmup_epochs": 0}),
+        ({"epochs": 8, "lr_schedule": "cosine", "warmup_epochs": 2}, {"freeze": "trunk"}),
         ({"lr_milestones": (100, 150)}, {"lr_schedule": "steps", "epochs": 200}),
         ({"trunk_lr_factor": 0.5}, {"freeze": "none", "init_from": "imagenet"}),
         ({"validation_fraction": 0.25, "skip_unreadable": True}, {"freeze": "trunk"}),
