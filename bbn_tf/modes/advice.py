@@ -124,7 +124,7 @@ def _small(seen):
     yield from _image_size(seen, min(seen.size, SMALL), "what this network is made for")
     if few:
         yield "learning_rate", 0.05, "for small batches"
-        yield from _course(seen, batch=32, epochs=60, cosine="falls smoothly to 0")
+        yield from _course(seen, batch=32, epochs=40, cosine="falls smoothly to 0")
     elif seen.images < LARGE:
         yield from _course(seen, batch=128, epochs=200)
     else:

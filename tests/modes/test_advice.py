@@ -22,15 +22,15 @@ CASES = {
     "hundreds of photos, no connection": (
         (640, 6, 300, 9, 600, True, False),
         "bbn",
-        ("resnet14", 64, 32, 60, "none", None),
+        ("resnet14", 64, 32, 40, "none", None),
     ),
     "a dozen photos": (
         (12, 3, 8, 1, 600, True, True),
         "bbn_finetune",
         ("keras:MobileNetV3Small", 224, 4, 30, "trunk", "imagenet"),
     ),
-    "two photos": ((2, 2, 1, 1, 600, True, False), "logit_adjusted", ("resnet14", 64, 2, 60, "none", None)),
-    "hundreds of small pictures": ((640, 6, 300, 9, 32, True, True), "bbn", ("resnet14", 32, 32, 60, "none", None)),
+    "two photos": ((2, 2, 1, 1, 600, True, False), "logit_adjusted", ("resnet14", 64, 2, 40, "none", None)),
+    "hundreds of small pictures": ((640, 6, 300, 9, 32, True, True), "bbn", ("resnet14", 32, 32, 40, "none", None)),
     "20,000 photos": (
         (20_000, 50, 3000, 12, 100, True, True),
         "bbn_finetune",
