@@ -95,7 +95,7 @@ def _without_replaced(given, arguments):
     in_files = dict(line.lstrip("-").partition("=")[::2] for line in flag_files.lines(arguments, INPUTS))
     own = {argument.lstrip("-").partition("=")[0].removeprefix("no") for argument in arguments}
     own |= {argument.lstrip("-").partition("=")[0] for argument in arguments}
-    left_out = []
+    left_out = {}  # name -> flag that chooses otherwise
     for name in given:
         owners = SETTINGS.owners.get(name, ())
         replaced = [(flag, choice) for flag, choice in owners if flag in own and flag in given]
@@ -104,11 +104,10 @@ def _without_replaced(given, arguments):
             in_files.get(flag, SETTINGS[flag].default) != given[flag] for flag, _ in replaced
         )
         if name not in own and replaced and (of_another or not active):
-            left_out.append(name)
+            left_out[name] = replaced[0][0]
     if left_out:
         texts = " ".join(f"--{name}={as_text(given[name])}" for name in left_out)
-        flags_given = dict.fromkeys(f"--{SETTINGS.owners[name][0][0]}" for name in left_out)
-        chosen = ", ".join(f"{flag}={given[flag[2:]]}" for flag in flags_given)
+        chosen = ", ".join(f"--{flag}={given[flag]}" for flag in dict.fromkeys(left_out.values()))
         print(f"note: {texts} of the flag files left out, not made for {chosen}; give your own, or the defaults hold")
     return {name: value for name, value in given.items() if name not in left_out}
 

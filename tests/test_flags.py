@@ -332,6 +332,13 @@ def test_every_method_file_composes_with_another_optimizer_and_schedule(method, 
     assert ("of the flag files left out" in said) == bool(sets_steps), said
 
 
+def test_what_a_file_sets_for_two_choices_is_left_out_with_the_one_replaced(capsys):
+    """`logit_adjustment` belongs to a loss and to a classifier of second stages."""
+    config = parse("--flagfile=flags/logit_adjusted.flags", "--loss=focal")
+    assert (config.loss, config.logit_adjustment) == ("focal", None)
+    assert capsys.readouterr().out.endswith("left out, not made for --loss=focal; give your own, or the defaults hold\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "settings", "left_out"),
     [

@@ -45,6 +45,15 @@ def decode_stored(content):
     )
 
 
+def stored_shape(content):
+    """A file's content -> int32 [2], height and width as it is stored; of a JPEG nothing is decoded for it."""
+    return tf.cond(
+        tf.io.is_jpeg(content),
+        lambda: tf.io.extract_jpeg_shape(content)[:2],
+        lambda: tf.shape(decode_stored(content))[:2],
+    )
+
+
 def refusal(content):
     """Why a file's content (bytes) can't be decoded, in one line; None if it can."""
     with TRACING:  # or each of many threads would make a graph of its own at first

@@ -47,6 +47,10 @@ class ImageDataset:
     def input_shape(self):
         return self.train_items.shape[1:]
 
+    def typical_side(self):
+        """Shorter side of a typical training image, in pixels; here all have the same size."""
+        return min(self.input_shape[:2])
+
     def part(self, name):
         """(items, labels) of a part, "train" or "eval"."""
         return {"train": (self.train_items, self.train_labels), "eval": (self.eval_items, self.eval_labels)}[name]

@@ -5,9 +5,10 @@ import typing
 
 import numpy as np
 
-from bbn_tf.data import file_sets, old_rule, orientation, readers, recorded
+from bbn_tf.data import decoding, file_sets, old_rule, orientation, readers, recorded
 from bbn_tf.data.image_dataset import ImageDataset
 
+SAMPLED = 100  # images whose size is looked at
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # the published code's, of photographs
 
 
@@ -31,6 +32,12 @@ class FileDataset(ImageDataset):
     @property
     def input_shape(self):
         return (self.image_size, self.image_size, 3)
+
+    def typical_side(self):
+        """Median of the shorter side of at most 100 training images, spread evenly, in pixels."""
+        items = self.train_items[:: -(-len(self.train_items) // SAMPLED)]
+        content = self._contents(items)
+        return int(np.median([decoding.stored_shape(content(i)).numpy().min() for i in range(len(items))]))
 
     def files(self):
         paths = np.concatenate([self.train_items, self.eval_items])

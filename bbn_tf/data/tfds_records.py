@@ -156,10 +156,7 @@ def _decode(content):
 
 
 def _decoded_bytes(content):
-    shape = tf.cond(
-        tf.io.is_jpeg(content), lambda: tf.io.extract_jpeg_shape(content), lambda: tf.shape(_decode(content))
-    )
-    return tf.cast(shape[0] * shape[1] * 3, tf.int64)
+    return tf.cast(3 * tf.reduce_prod(decoding.stored_shape(content)), tf.int64)
 
 
 def _checked(data, splits, dataset, told_apart_by=None):

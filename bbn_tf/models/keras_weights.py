@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import socket
+import urllib.request
 
 import keras
 import numpy as np
@@ -18,6 +19,11 @@ from bbn_tf.models.keras_table import IMAGENET, IMAGENET_MEAN, IMAGENET_STD
 
 SHAPE = (224, 224, 3)  # MobileNets have other weights for other sizes; this one's are for all
 SECONDS_WITHOUT_ANSWER = 10
+PUBLISHED = "https://storage.googleapis.com/tensorflow/keras-applications/"
+FILES = {  # where Keras publishes the weights of what --mode=describe advises
+    "keras:MobileNetV3Small": "mobilenet_v3/weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5",
+    "keras:EfficientNetV2B0": "efficientnet_v2/efficientnetv2-b0_notop.h5",
+}
 
 
 def published(network):
@@ -42,6 +48,22 @@ def published(network):
     except Exception as error:  # Keras raises Exception itself
         raise UserError(f"--init_from={IMAGENET}: {_download_advice(error)}") from error
     return arrays_of(network, base)
+
+
+def lacking(backbone):
+    """Why the weights that `published` loads can't be had now, and what to do, in one line; None if they can.
+
+    Args:
+        backbone: a key of `FILES`.
+    """
+    url = PUBLISHED + FILES[backbone]
+    if (_cache() / url.rsplit("/", 1)[-1]).is_file():
+        return None
+    try:
+        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=SECONDS_WITHOUT_ANSWER).close()
+    except OSError as error:
+        return _advice(url, getattr(error, "reason", error))
+    return None
 
 
 def of_h5(network, path):
@@ -107,14 +129,21 @@ def _check_normalisation(network, base):
 
 def _download_advice(error):
     url = re.search(r"https?://\S+\.h5", str(error))
-    folder = pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
     if url is None:
-        return f"{_first_line(error)}; delete the file in {folder} and download it again"
-    file = url[0].rsplit("/", 1)[-1]
-    reason = _first_line(error).rsplit(" -- ", 1)[-1]
+        return f"{_first_line(error)}; delete the file in {_cache()} and download it again"
+    return _advice(url[0], _first_line(error).rsplit(" -- ", 1)[-1])
+
+
+def _advice(url, reason):
+    file = url.rsplit("/", 1)[-1]
     return (
-        f"{url[0]} can't be downloaded ({reason}); put this file into {folder}, or give its path as --init_from={file}"
+        f"{url} can't be downloaded ({reason}); put this file into {_cache()}, or give its path as --init_from={file}"
     )
+
+
+def _cache():
+    """Folder where Keras keeps what it downloads."""
+    return pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from bbn_tf.data import file_checks, long_tail, samplers
 from bbn_tf.files import atomic_path, check_output
-from bbn_tf.modes import build
+from bbn_tf.modes import advised_command, build
 from bbn_tf.runs import class_axes, pictures
 
 MOST_ROWS = 30  # classes of a table in full; of more the first and last 10 are shown
@@ -32,6 +32,7 @@ def run(config):
         print(files_report(dataset, inspection, config.data_dir))
     draw(dataset, config.data_dir if config.row("dataset").own_images else config.dataset, config.output)
     print(f"class counts and samplers, head to tail: {config.output}")
+    print("\n" + advised_command.text(config, dataset))
 
 
 def _inspected(config):

@@ -1,7 +1,7 @@
 """--mode=report: makes tables and pictures of finished runs."""
 
 from bbn_tf.modes.sweep import check_plan, read_plan
-from bbn_tf.runs.plan import FoundRuns
+from bbn_tf.runs.found_runs import FoundRuns
 from bbn_tf.runs.report import report
 
 

@@ -44,10 +44,28 @@ def check_plan(plan, data=(), to_run=True):
     for one in plan.runs():
         try:
             config = flags.parse([*data, *one.command()], settings.get)
+            _check_start(config, one, settings)
         except UserError as error:
             raise UserError(f"--plan={plan.path}: {one.row}, {one.column}: {error}") from error
-        if config.mode not in ("train", "probe"):
-            raise UserError(f"--plan={plan.path}: {one.row}, {one.column}: --mode={config.mode} is not a run")
         settings[str(one.folder)] = config.settings()
-        ignore = () if to_run else ("from_run",)  # the folder may have moved since
+        ignore = () if to_run or one.after is None else (one.start,)  # the folder may have moved since
         RunFolder(one.folder).check(config.settings(), overwrite=False, defaults=DEFAULT_TEXTS, ignore=ignore)
+
+
+def _check_start(config, run, settings):
+    """Raises UserError if the flags of a run make no run, or one that the weights it starts from do not fit.
+
+    Args:
+        config: `Config` of the run.
+        run: `bbn_tf.runs.plan.PlannedRun`.
+        settings: dict folder -> settings of the runs that come before it.
+    """
+    if config.mode not in ("train", "probe"):
+        raise UserError(f"--mode={config.mode} is not a run")
+    if run.start != "init_from":
+        return
+    first, own = settings[str(run.after)], config.settings()
+    for name in ("backbone", "cut_layer"):
+        if "backbone" in first and first.get(name) != own.get(name):  # a second stage does not say which it has
+            there = f"--{name}={first[name]}" if name in first else f"no --{name}"
+            raise UserError(f"--{name}={own.get(name)}: must be that of the run it starts from, which has {there}")

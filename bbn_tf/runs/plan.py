@@ -11,11 +11,16 @@ flags = ["--epochs=100"]                  # for every run but second stages; the
 flags = ["--flagfile=flags/bbn.flags"]
 paper = { "CIFAR-10, IF 50" = 17.82 }     # the paper's error in percent, if it has one
 columns = ["CIFAR-10, IF 50"]             # if the row does not have all columns
+seeds = [0]                               # if the row does not have all seeds
 
 [rows."BBN, tau-normalised"]
 flags = ["--flagfile=flags/tau_norm.flags"]
 from = "BBN"                              # a second stage starts from this row's run, same column and seed
-from_column = "CIFAR-10, IF 50"           # ... or from the run in this column
+from_column = "CIFAR-10, IF 50"           # ... or from the run in this column; a row with one seed serves all seeds
+
+[rows."BBN, fine-tuned"]
+flags = ["--flagfile=flags/bbn.flags"]
+init_from = "BBN"                         # a whole training with that run's weights, found as for `from`
 
 [[pictures]]                              # see `bbn_tf.runs.picture_kinds.KINDS`
 kind = "error_by_class"
@@ -29,34 +34,10 @@ import pathlib
 import re
 import tomllib
 
-from bbn_tf.data import datasets
 from bbn_tf.errors import UserError
-from bbn_tf.runs.folder import RunFolder
 from bbn_tf.runs.picture_kinds import KINDS, shown_rows
+from bbn_tf.runs.plan_keys import FILE, PICTURE, ROW, SOME_TEXTS, STARTS
 
-# For every key: a test of its value, and the words for a message.
-TEXT = (lambda x: isinstance(x, str) and x != "", "a text")
-TEXTS = (lambda x: isinstance(x, list) and all(isinstance(y, str) for y in x), "a list of texts")
-SOME_TEXTS = (lambda x: TEXTS[0](x) and 0 < len(x) == len(set(x)), "a list of texts, each once")
-SEEDS = (
-    lambda x: isinstance(x, list) and 0 < len(x) == len({y for y in x if type(y) is int}),
-    "a list of whole numbers, each once",
-)
-NUMBERS = (lambda x: isinstance(x, dict) and all(type(y) in (int, float) for y in x.values()), "a table of numbers")
-FLAG_LISTS = (lambda x: isinstance(x, dict) and x and all(map(TEXTS[0], x.values())), "a table of lists of flags")
-TABLES = (lambda x: isinstance(x, dict) and x and all(isinstance(y, dict) for y in x.values()), "a table of tables")
-LIST_OF_TABLES = (lambda x: isinstance(x, list) and all(isinstance(y, dict) for y in x), "[[pictures]]")
-
-FILE = {
-    "title": TEXT,
-    "seeds": SEEDS,
-    "flags": TEXTS,
-    "columns": FLAG_LISTS,
-    "rows": TABLES,
-    "pictures": LIST_OF_TABLES,
-}
-ROW = {"flags": TEXTS, "paper": NUMBERS, "columns": SOME_TEXTS, "from": TEXT, "from_column": TEXT}
-PICTURE = {"kind": TEXT, "title": TEXT, "column": TEXT}
 OF_THE_PLAN = ("seed", "model_dir", "from_run", "overwrite")  # flags that follow from a run's place in the plan
 
 
@@ -68,7 +49,8 @@ class PlannedRun:
         row, column, seed: its place in the table; a found run has its seed as text.
         folder: folder of this run, pathlib.Path.
         arguments: tuple of arguments for main.py, without the folders.
-        after: folder of the run that it starts from; None for a first stage.
+        after: folder of the run that it starts from; None if there is none.
+        start: name of the flag that gets `after`: "from_run" of a second stage, "init_from" of a whole training.
     """
 
     row: str
@@ -77,10 +59,11 @@ class PlannedRun:
     folder: pathlib.Path
     arguments: tuple[str, ...]
     after: pathlib.Path | None
+    start: str = "from_run"
 
     def command(self):
         """list of all arguments for main.py."""
-        start = () if self.after is None else (f"--from_run={self.after}",)
+        start = () if self.after is None else (f"--{self.start}={self.after}",)
         return [*self.arguments, *start, f"--model_dir={self.folder}"]
 
 
@@ -110,26 +93,43 @@ class Plan:
         """list of `PlannedRun`; a run comes after the run that it starts from."""
         ordered = sorted(self.rows, key=self._depth)
         places = [(row, column) for row in ordered for column in self.columns_of(row)]
-        return [self.run(row, column, seed) for row, column in places for seed in self.seeds]
+        return [self.run(row, column, seed) for row, column in places for seed in self.seeds_of(row)]
 
     def run(self, row, column, seed):
         """Returns the `PlannedRun` at a place in the table."""
-        definition, start, last = self.rows[row], None, self.flags
-        if "from" in definition:
-            start, last = self._place(definition["from"], definition.get("from_column", column), seed), []
+        definition, last = self.rows[row], [] if "from" in self.rows[row] else self.flags
         flags = [*self.columns[column], *definition["flags"], *last]
         arguments = (*map(self.located, flags), f"--seed={seed}")
-        return PlannedRun(row, column, seed, self._place(row, column, seed), arguments, start)
+        key = self._start_key(row)
+        after = self._start_place(row, column, seed) if key else None
+        return PlannedRun(
+            row, column, seed, self._place(row, column, seed), arguments, after, STARTS.get(key, "from_run")
+        )
 
     def columns_of(self, row):
         return self.rows[row].get("columns", list(self.columns))
+
+    def seeds_of(self, row):
+        return self.rows[row].get("seeds", self.seeds)
+
+    def _start_key(self, row):
+        """The key of `STARTS` that a row has, None without."""
+        return next((key for key in STARTS if key in self.rows[row]), None)
+
+    def _start_place(self, row, column, seed):
+        """Folder of the run from which the run at a place in the table starts."""
+        definition = self.rows[row]
+        first = definition[self._start_key(row)]
+        seed = seed if seed in self.seeds_of(first) else self.seeds_of(first)[0]
+        return self._place(first, definition.get("from_column", column), seed)
 
     def _place(self, row, column, seed):
         return self.folder / _slug(row) / _slug(column) / f"seed{seed}"
 
     def _depth(self, row):
         """Number of runs that must come first: 1 for a second stage, 2 if it starts from a second stage."""
-        return 1 + self._depth(self.rows[row]["from"]) if "from" in self.rows[row] else 0
+        key = self._start_key(row)
+        return 1 + self._depth(self.rows[row][key]) if key else 0
 
     def _check(self):
         for names in (self.rows, self.columns):
@@ -139,32 +139,46 @@ class Plan:
         for row, definition in self.rows.items():
             what = f"row {row!r}"
             self._typed(what, definition, ROW, required=("flags",))
-            self._must("from" in definition or "from_column" not in definition, f"{what} has from_column without from")
+            self._check_start_keys(what, definition)
             self._check_names(what, self.columns, "column", [*definition.get("paper", {}), *self.columns_of(row)])
         for row in self.rows:
             self._check_start(row)
         for flags in (self.flags, *self.columns.values(), *(definition["flags"] for definition in self.rows.values())):
             for flag in flags:
-                name = flag.lstrip("-").partition("=")[0]
+                name = _flag_name(flag)
                 self._must(name not in OF_THE_PLAN, f"has --{name}, but each run gets it from its place in the table")
         for picture in self.pictures:
             self._check_picture(picture)
 
+    def _check_start_keys(self, what, definition):
+        keys = [key for key in STARTS if key in definition]
+        self._must(len(keys) < 2, f"{what} has both from and init_from, must have one of them")
+        self._must(keys or "from_column" not in definition, f"{what} has from_column without from or init_from")
+        given = [flag for flag in definition["flags"] if _flag_name(flag) == "init_from"]
+        self._must(not (keys and given), f"{what} has --init_from, but starts from the run of a row")
+
     def _check_start(self, row):
-        """Checks that the run exists from which a second stage starts, and so on down to a first stage."""
+        """Checks that the run exists from which a row starts, and so on down to a row that starts from none."""
         seen = row
         for _ in self.rows:
-            if "from" not in self.rows[seen]:
+            key = self._start_key(seen)
+            if key is None:
                 return
-            start = self.rows[seen]["from"]
+            start = self.rows[seen][key]
             self._must(start in self.rows, f"row {seen!r} starts from {start!r}, which is not a row")
             for column in self.columns_of(seen):
                 first = self.rows[seen].get("from_column", column)
                 known = first in self.columns_of(start)
                 rule = f"row {seen!r} starts from {start!r} in column {first!r}, which {start!r} does not have"
                 self._must(known, rule)
+            self._check_start_seeds(seen, start)
             seen = start
         raise self._error(f"row {row!r} starts from itself, directly or through other rows")
+
+    def _check_start_seeds(self, row, start):
+        missing = [seed for seed in self.seeds_of(row) if seed not in self.seeds_of(start)]
+        one = len(self.seeds_of(start)) == 1
+        self._must(one or not missing, f"row {row!r} starts from {start!r} with seeds {missing}, which {start!r} lacks")
 
     def _check_picture(self, picture):
         kind = picture.get("kind")
@@ -196,44 +210,6 @@ class Plan:
         return UserError(f"--plan={self.path}: {rule}")
 
 
-class FoundRuns:
-    """All finished runs in a folder, with the attributes of `Plan` that a report uses.
-
-    A row is the name of a run folder without its seed; a column is what `datasets.title` calls its data.
-
-    Args:
-        folder: folder to search, with all its subfolders.
-
-    Raises:
-        UserError: a run's flags.txt is damaged.
-    """
-
-    title, pictures = "Finished runs", ()
-
-    def __init__(self, folder):
-        self.path, self.folder = folder, pathlib.Path(folder)
-        files = sorted(self.folder.rglob("metrics.json")) if self.folder.is_dir() else []
-        self._runs = [self._describe(file.parent) for file in files if (file.parent / "flags.txt").is_file()]
-        self.columns = dict.fromkeys(run.column for run in self._runs)
-        self.rows = {run.row: {} for run in self._runs}
-
-    def runs(self):
-        return self._runs
-
-    def columns_of(self, row):
-        return list(self.columns)
-
-    def _describe(self, folder):
-        settings = RunFolder(folder).read_settings()
-        place = str(folder.relative_to(self.folder) if folder != self.folder else folder.name)
-        row = re.sub(r"[_/]?seed\d+(?=[_/]|$)", "", place) or place
-        column = datasets.title(settings)
-        fraction = float(settings.get("validation_fraction", 0))
-        if settings.get("evaluate_on", "validation" if fraction else "test") == "validation":
-            column += ", held-out training images" if fraction else ", validation images"
-        return PlannedRun(row, column, settings.get("seed"), folder, (), None)
-
-
 def _read(path):
     try:
         with open(path, "rb") as file:
@@ -241,6 +217,10 @@ def _read(path):
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
         raise UserError(f"--plan={path}: can't be read as TOML: {reason}") from error
+
+
+def _flag_name(flag):
+    return flag.lstrip("-").partition("=")[0]
 
 
 def _slug(name):

@@ -35,7 +35,7 @@ def report(plan):
     """Writes results.csv, results.md and the plan's pictures into its folder, of the runs that are finished.
 
     Args:
-        plan: `bbn_tf.runs.plan.Plan` or `FoundRuns`.
+        plan: `bbn_tf.runs.plan.Plan` or `bbn_tf.runs.found_runs.FoundRuns`.
 
     Returns:
         The Markdown text.

@@ -21,6 +21,7 @@ FURTHER = {
     "macro-F1": "macro_f1",
     "harmonic mean of group accuracies": "harmonic_mean_accuracy",
     "worst class": "worst_class_error",
+    "seconds": "seconds",
 }
 MOST_CONFUSED = 10  # pairs
 
@@ -51,7 +52,7 @@ def error_cell(metrics, paper=None):
 
 
 def group_table(rows):
-    """Markdown table of the errors of all, many, medium and few, and of further figures.
+    """Markdown table of the errors of all, many, medium and few, and of further figures, training time at the end.
 
     Args:
         rows: dict label -> list of metrics, one a seed.
@@ -71,7 +72,7 @@ def group_cell(metrics, group, name):
     values = [one[name] for one in metrics if one.get(name) is not None]
     ends = metrics[0].get("error_intervals", {}).get(group) if len(metrics) == 1 else None
     shown = f" ({tables.interval(ends)})" if ends else ""
-    return spread(values) + shown if values else ""
+    return spread(values, digits=0 if name == "seconds" else 2) + shown if values else ""
 
 
 def shifted_table(rows):

@@ -56,6 +56,11 @@ def test_pixels_are_pillows(name):
     assert difference < 2 if kind == "jpeg" else difference == 0
 
 
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp"])
+def test_the_stored_shape_is_not_turned(kind):
+    assert decoding.stored_shape(encoded(PHOTO, kind, held=6)).numpy().tolist() == [47, 61]
+
+
 def test_of_16_bits_the_high_byte_is_taken():
     pixels = RNG.integers(0, 65536, (20, 30), np.uint16)
     expected = np.repeat((pixels >> 8)[..., None], 3, -1)

@@ -266,6 +266,7 @@ def test_from_the_first_look_to_the_prediction(own, tmp_path, capsys):
     # P_i of Eq. 4: weights 24/24, 24/9, 24/3 over their sum 11.667
     assert ["cat", "3", "4", "few", "8.33", "33.3", "68.6"] in [line.split() for line in said.splitlines()]
     assert "train/ant/03.jpg = test/ant/again.jpg" in said and "1 in the training and the test set" in said
+    assert f"python main.py --flagfile=flags/bbn.flags --data_dir={own} --dataset=folder --image_size=32 " in said
     with Image.open(picture) as image:
         assert image.size == (840, 720)
 

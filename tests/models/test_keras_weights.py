@@ -49,6 +49,38 @@ def test_imagenet(base, file, monkeypatch):
     assert asked == ["weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5"]
 
 
+@pytest.mark.parametrize("backbone", keras_weights.FILES)
+def test_where_weights_are_looked_for_is_where_keras_does(backbone, monkeypatch):
+    asked = []
+
+    def get_file(name, url, **options):
+        asked.append(url)
+        raise OSError("no connection")
+
+    monkeypatch.setattr(file_utils, "get_file", get_file)
+    with pytest.raises(UserError):
+        keras_weights.published(backbones.made(backbone))
+    assert asked == [keras_weights.PUBLISHED + keras_weights.FILES[backbone]]
+
+
+def test_weights_that_are_there_or_cant_be_had(monkeypatch, tmp_path):
+    def no_answer(request, timeout):
+        assert request.get_method() == "HEAD"  # asks, downloads nothing
+        raise OSError("no answer")
+
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(keras_weights.urllib.request, "urlopen", no_answer)
+    why = keras_weights.lacking("keras:EfficientNetV2B0")
+    assert why == (
+        "https://storage.googleapis.com/tensorflow/keras-applications/efficientnet_v2/efficientnetv2-b0_notop.h5 can't "
+        f"be downloaded (no answer); put this file into {tmp_path}/models, or give its path as "
+        "--init_from=efficientnetv2-b0_notop.h5"
+    )
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "efficientnetv2-b0_notop.h5").touch()
+    assert keras_weights.lacking("keras:EfficientNetV2B0") is None
+
+
 def test_a_whole_model_with_a_classifier_or_around_the_network(base):
     assert_same(
         keras_weights.of_model(NETWORK, keras.Sequential([keras.Input((32, 32, 3)), base, keras.layers.Dense(3)]), "x"),

@@ -8,7 +8,8 @@ from bbn_tf.config import Config
 from bbn_tf.errors import UserError
 from bbn_tf.modes.sweep import check_plan
 from bbn_tf.runs.folder import RunFolder
-from bbn_tf.runs.plan import FoundRuns, Plan
+from bbn_tf.runs.found_runs import FoundRuns
+from bbn_tf.runs.plan import Plan
 
 ROOT = pathlib.Path(__file__).parents[2]
 PLANS = sorted((ROOT / "flags" / "plans").glob("*.toml"))
@@ -77,6 +78,73 @@ def test_a_plans_runs_are_what_their_flags_say(write):
     check_plan(plan)
     config = flags.parse(plan.runs()[0].command())
     assert (config.model, config.epochs, config.seed, config.imbalance_factor) == ("plain", 9, 3, 10)
+
+
+PRETRAINED = """
+seeds = [3, 4]
+flags = ["--eval_every=0"]
+[columns]
+whole = ["--imbalance_factor=1"]
+tail = ["--imbalance_factor=50"]
+[rows."BBN, fine-tuned"]
+flags = ["--model=bbn", "--freeze=trunk"]
+columns = ["tail"]
+init_from = "Pretrained"
+from_column = "whole"
+[rows.Pretrained]
+flags = ["--model=plain"]
+columns = ["whole"]
+seeds = [3]
+"""
+
+
+def test_a_row_that_starts_with_the_weights_of_another_rows_only_run(write):
+    plan = write(PRETRAINED)
+    first, *others = plan.runs()
+    assert [(run.row, run.seed) for run in plan.runs()] == [
+        ("Pretrained", 3),
+        ("BBN, fine-tuned", 3),
+        ("BBN, fine-tuned", 4),
+    ]
+    assert first.folder == plan.folder / "pretrained" / "whole" / "seed3" and first.after is None
+    assert all(run.after == first.folder for run in others)
+    assert others[1].command() == [
+        "--imbalance_factor=50",
+        "--model=bbn",
+        "--freeze=trunk",
+        "--eval_every=0",  # a whole training, so it has the plan's flags
+        "--seed=4",
+        f"--init_from={first.folder}",
+        f"--model_dir={plan.folder}/bbn_fine_tuned/tail/seed4",
+    ]
+    check_plan(plan)
+
+
+ONE_SEED, ITS_START = "seeds = [3]\n", 'init_from = "Pretrained"'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (ITS_START, 'init_from = "X"', "row 'BBN, fine-tuned' starts from 'X', which is not a row"),
+        (ITS_START, 'init_from = "BBN, fine-tuned"', "starts from 'BBN, fine-tuned' in column 'whole', which"),
+        (ITS_START, f'{ITS_START}\nfrom = "Pretrained"', "has both from and init_from, must have one of them"),
+        (ITS_START, "", "row 'BBN, fine-tuned' has from_column without from or init_from"),
+        ('"--freeze=trunk"', '"--init_from=x"', "row 'BBN, fine-tuned' has --init_from, but starts from the run of"),
+        (ONE_SEED, "seeds = [3, 5]\n", "starts from 'Pretrained' with seeds [4], which 'Pretrained' lacks"),
+        (ONE_SEED, "seeds = 3\n", "row 'Pretrained': seeds must be a list of whole numbers, each once"),
+    ],
+)
+def test_what_has_no_meaning_with_such_a_row(old, new, message, write):
+    assert old in PRETRAINED
+    with pytest.raises(UserError, match=re.escape(message)):
+        write(PRETRAINED.replace(old, new))
+
+
+def test_weights_of_another_network_are_refused_before_any_run(write):
+    other = PRETRAINED.replace("--freeze=trunk", "--backbone=resnet8")
+    with pytest.raises(UserError, match="BBN, fine-tuned, tail: --backbone=resnet8: must be that of .* --backbone=res"):
+        check_plan(write(other))
 
 
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)

@@ -134,6 +134,13 @@ def test_report_of_newer_runs(plan):
     assert rows["CE", "0"]["macro_f1"] == rows["CE", "0"]["shifted_uniform"] == ""
 
 
+def test_seconds_of_training_end_the_table_of_groups(plan):
+    write_runs(plan, {("CE", "IF 50", 1): newer(30.0, seconds=100.4), ("CE", "IF 50", 2): newer(30.0, seconds=103.4)})
+    groups = lines_of(report.report(plan).split("## IF 50")[1].split(report.SHIFTED)[0])
+    assert groups[""][:5] == ["balanced", "all", "many", "medium", "few"]
+    assert (groups[""][-1], groups["CE"][-1]) == ("seconds", "102 ± 2")
+
+
 def test_interval_of_a_single_run_and_classes_left_out(plan):
     left_out = newer(20.0, per_class_error=[20.0, None], class_names=["zero", "-one"])
     write_runs(plan, {("LDAM", "IF 50", 0): left_out})

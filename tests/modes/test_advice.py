@@ -1,0 +1,150 @@
+"""What --mode=describe advises, by numbers; and that main.py takes each command."""
+
+import shlex
+import types
+
+import numpy as np
+import pytest
+
+from bbn_tf import flags
+from bbn_tf.config import Config
+from bbn_tf.modes import advised_command
+from bbn_tf.modes.advice import Seen, advise
+
+FOLDER = {"dataset": "folder", "data_dir": "photos"}
+# images, classes, largest, rarest, side, encoded, whether ImageNet's weights can be had -> flag file, settings
+CASES = {
+    "hundreds of photos": (
+        (640, 6, 300, 9, 600, True, True),
+        "bbn_finetune",
+        ("keras:MobileNetV3Small", 224, 32, 30, "trunk", "imagenet"),
+    ),
+    "hundreds of photos, no connection": (
+        (640, 6, 300, 9, 600, True, False),
+        "bbn",
+        ("resnet14", 64, 32, 40, "none", None),
+    ),
+    "a dozen photos": (
+        (12, 3, 8, 1, 600, True, True),
+        "bbn_finetune",
+        ("keras:MobileNetV3Small", 224, 4, 30, "trunk", "imagenet"),
+    ),
+    "two photos": ((2, 2, 1, 1, 600, True, False), "logit_adjusted", ("resnet14", 64, 2, 40, "none", None)),
+    "hundreds of small pictures": ((640, 6, 300, 9, 32, True, True), "bbn", ("resnet14", 32, 32, 40, "none", None)),
+    "20,000 photos": (
+        (20_000, 50, 3000, 12, 100, True, True),
+        "bbn_finetune",
+        ("keras:EfficientNetV2B0", 96, 32, 15, "none", "imagenet"),
+    ),
+    "20,000 photos, no connection": (
+        (20_000, 50, 3000, 12, 600, True, False),
+        "bbn",
+        ("resnet18", 128, 128, 90, "none", None),
+    ),
+    "20,000 even photos": (
+        (20_000, 50, 450, 350, 600, True, True),
+        "finetune",
+        ("keras:EfficientNetV2B0", 224, 32, 15, "none", "imagenet"),
+    ),
+    "CIFAR": ((13_996, 10, 5000, 100, 32, False, True), "bbn", ("resnet32", None, 128, 200, "none", None)),
+    "250,000 small pictures": (
+        (250_000, 100, 9000, 90, 40, True, True),
+        "bbn",
+        ("resnet32", 32, 128, 90, "none", None),
+    ),
+    "437,513 photos": (
+        (437_513, 8142, 1000, 2, 600, True, True),
+        "bbn_inaturalist",
+        ("resnet50", 224, 128, 90, "none", None),
+    ),
+}
+
+
+def seen_of(numbers, **given):
+    return Seen(*numbers, given=given)
+
+
+def command_of(numbers, given):
+    return advised_command.command(advise(seen_of(numbers, **given)), given)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_fits_by_numbers_is_what_main_trains(name):
+    numbers, flag_file, expected = CASES[name]
+    given = FOLDER if numbers[5] else {"dataset": "cifar10_lt"}
+    command = command_of(numbers, given)
+    assert command[0].endswith(f"flags/{flag_file}.flags")
+    config = flags.parse(command)
+    settings = ("backbone", "image_size", "global_batch_size", "epochs", "freeze", "init_from")
+    assert tuple(getattr(config, name) for name in settings) == expected
+    assert config.epochs >= config.warmup_epochs and numbers[0] >= config.global_batch_size
+    assert config.model == ("plain" if flag_file in ("finetune", "logit_adjusted") else "bbn")
+
+
+def test_every_choice_has_a_reason_with_the_numbers():
+    reasons = {flag: reason for flag, _, reason in advise(seen_of(CASES["hundreds of photos"][0]))}
+    assert all(reasons.values())
+    assert reasons["flagfile"] == "BBN: 300 to 9 images a class, imbalance factor 33.33"
+    assert reasons["init_from"] == "640 images are too few to train a network for photos from nothing"
+    assert (reasons["global_batch_size"], reasons["epochs"]) == ("20 steps an epoch", "600 steps")
+
+
+class Photos(types.SimpleNamespace):
+    """Stands in for 640 photos."""
+
+    train_labels, num_classes, class_counts, one_by_one = range(640), 3, np.array([600, 31, 9]), True
+
+    def typical_side(self):
+        return 480
+
+
+def text_of(given, why_not=None):
+    return advised_command.text(Config(mode="describe", output="x.png", **given), Photos(), lambda backbone: why_not)
+
+
+def parsed(text):
+    return flags.parse(shlex.split(text.splitlines()[1])[2:])
+
+
+@pytest.mark.parametrize(
+    ("given", "also"),
+    [
+        ({"data_dir": "my photos", "seed": 3}, {"backbone": "keras:MobileNetV3Small", "freeze": "trunk"}),
+        ({"image_size": 32}, {"backbone": "resnet14", "init_from": None}),
+        ({"backbone": "resnet50"}, {"init_from": None, "image_size": 64}),
+        ({"backbone": "keras:DenseNet121"}, {"init_from": "imagenet", "image_size": 224}),
+        ({"model": "plain", "loss": "focal", "focal_gamma": 1.5}, {"logit_adjustment": None, "sampler": "uniform"}),
+        ({"adaptor": "equal"}, {"model": "bbn"}),
+        ({"epochs": 8, "lr_schedule": "cosine", "warmup_epochs": 2}, {"freeze": "trunk"}),
+        ({"lr_milestones": (100, 150)}, {"lr_schedule": "steps", "epochs": 200}),
+        ({"trunk_lr_factor": 0.5}, {"freeze": "none", "init_from": "imagenet"}),
+        ({"validation_fraction": 0.25, "skip_unreadable": True}, {"freeze": "trunk"}),
+        ({"init_from": "weights.h5", "optimizer": "sgd"}, {"freeze": "trunk", "backbone": "keras:MobileNetV3Small"}),
+    ],
+    ids=lambda given: " ".join(given),
+)
+def test_what_the_user_has_given_is_kept(given, also):
+    config = parsed(text_of({**FOLDER, **given}))
+    for name, value in {**FOLDER, **given, **also}.items():
+        assert getattr(config, name) == value, name
+    assert config.mode == "train"
+
+
+def test_weights_out_of_reach_cost_one_line_that_says_how_they_get_there():
+    text = text_of(FOLDER, why_not="URL can't be downloaded (no answer); put this file into FOLDER")
+    assert parsed(text).backbone == "resnet14" and parsed(text).init_from is None
+    assert [line for line in text.splitlines() if "put this file into FOLDER" in line] == text.splitlines()[-1:]
+
+
+def test_what_does_not_go_with_it_is_said_and_kept_alone():
+    text = text_of({**FOLDER, "momentum": 0.8})
+    assert parsed(text).momentum == 0.8 and parsed(text).backbone == "resnet32"
+    assert "do not go with those given" in text and "--momentum=0.8: has no meaning with --optimizer=adamw" in text
+
+
+def test_the_network_of_a_run_to_start_from(finished_run):
+    run = finished_run(dataset="digits_lt", model="plain").model_dir
+    text = text_of({**FOLDER, "init_from": run})
+    config = parsed(text)
+    assert (config.backbone, config.init_from, config.freeze) == ("resnet8", run, "trunk")
+    assert "--backbone=resnet8: that of the run to start from" in text
