@@ -21,7 +21,8 @@ def blocks(page, *languages):
 
 def commands(page):
     """Command lines of a page's shell blocks: continued lines joined, comments left out."""
-    lines = "".join(blocks(page, "sh", "bash")).replace("\\\n", " ").splitlines()
+    text = re.sub(r"(<<'END')\n.*?^END\n", r"\1\n", "".join(blocks(page, "sh", "bash")), flags=re.M | re.S)
+    lines = text.replace("\\\n", " ").splitlines()
     return [" ".join(line.split("   #")[0].split()) for line in lines if line.strip() and not line.startswith("#")]
 
 
@@ -45,6 +46,19 @@ def test_every_command_of_the_program_is_accepted(command, monkeypatch):
     if any("--coordinator" in word for word in words):
         monkeypatch.setenv("KERAS_BACKEND", "jax")
     in_process.parse(*(RUN.sub("tests/fixtures/bbn_finished", word) for word in words))
+
+
+def test_it_is_known_of_every_command_who_runs_it():
+    """tests/commands.txt: a test, .ci/run, somebody by hand, or nobody so far, and why."""
+    lines = (ROOT / "tests" / "commands.txt").read_text("utf-8").splitlines()
+    known = dict(line.split(" | ", 1)[::-1] for line in lines if line and not line.startswith("#"))
+    assert known.keys() == {command for page in PAGES for command in commands(page)}
+    for how in known.values():
+        if how.startswith("tests/"):
+            file, _, test = how.partition("::")
+            assert f"\ndef {test}(" in (ROOT / file).read_text("utf-8"), how
+        else:
+            assert how.split(":")[0] in (".ci/run", "by hand", "not run"), how
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
