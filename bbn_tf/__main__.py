@@ -12,7 +12,7 @@ from bbn_tf.config import SETTINGS
 from bbn_tf.errors import UserError
 from bbn_tf.modes.modes import MODES
 
-surroundings.settle_tensorflow()  # when imported: a script of one's own may import TensorFlow before it calls `program`
+surroundings.settle_tensorflow()  # when imported: a script of yours may import TensorFlow before it calls `program`
 
 HELP = {"--help", "-help", "--helpshort", "-h", "-?"}
 given_arguments = []  # the command line, before flag files are read
@@ -34,7 +34,7 @@ def main(argv):
 
 
 def nobody_reads():
-    """Ends the program when who read its output is gone, as `head` is after its lines."""
+    """Ends the program when the reader of its output has gone, as `head` goes after its last line."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
     sys.exit(128 + signal.SIGPIPE)
 
@@ -56,7 +56,7 @@ def how_to_resume(values):
 
 
 def parse_flags(argv):
-    """What of the command line is not a flag; a mistake in the others, or --help, ends the program."""
+    """Returns the arguments that are not flags. A wrong flag, or --help, ends the program."""
     if HELP & set(argv[1:]):
         try:
             print(help_page.page(SETTINGS), flush=True)

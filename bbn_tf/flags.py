@@ -39,7 +39,7 @@ def define(flag_values=flags.FLAGS):
 
 
 def _help(setting):
-    """Its help, and of what only some choices have which those are and their defaults."""
+    """Its help. If only some choices have the setting, also which choices, and their defaults."""
     by_default = {}
     owners = SETTINGS.owners.get(setting.name, [])
     for (flag, choice), default in zip(owners, SETTINGS.defaults[setting.name][-len(owners) :], strict=False):

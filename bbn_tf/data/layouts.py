@@ -91,7 +91,7 @@ def _sides(root, folders):
 
 
 def _is_a_class(root, folders, side):
-    """Whether the only folder that is named as a part is a class, as of vehicles Train may be.
+    """Whether the only folder that is named as a part is a class, for example of vehicles Train may be.
 
     It is if it holds images; or if others do and none of them is called as a folder in it.
     """

@@ -51,10 +51,10 @@ class Origin:
         names = ["version", "train", "eval", *(["order"] if ordered else [])]
         if all(getattr(self, name) == getattr(now, name) for name in names):
             return
-        what = "has other images or labels, or another order" if self._title() == now._title() else "is another one"
+        how = " with other images or labels, or another order" if self._title() == now._title() else ""
         raise UserError(
-            f"--tfds_name={now.name}: TFDS holds {now._title()}, which {what} than {place} was trained on, "
-            f"{self._title()}; put that back, without a newer version beside it{ways_out}"
+            f"--tfds_name={now.name}: {place} was trained on {self._title()}, but TFDS holds {now._title()}{how}; "
+            f"put that data set back, without a newer version beside it{ways_out}"
         )
 
     def _title(self):

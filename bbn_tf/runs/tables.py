@@ -36,7 +36,7 @@ def table(rows):
 
 
 def interval(ends):
-    """ "17.0 - 20.5"; empty for None, as of a group without images."""
+    """ "17.0 - 20.5"; empty for None, for example of a group without images."""
     return "" if ends is None else "{:.1f} - {:.1f}".format(*ends)
 
 

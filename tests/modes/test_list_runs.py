@@ -108,8 +108,8 @@ def test_another_build_of_tfds_is_noticed(tmp_path, monkeypatch):
         with pytest.raises(UserError) as caught:
             start()
         assert str(caught.value) == (
-            f"--tfds_name=tiny_grey: TFDS holds tiny_grey/2.0.0 (tfrecord), which is another one than {run.path} was "
-            f"trained on, tiny_grey/1.0.0 (tfrecord); put that back, without a newer version beside it{ways_out}"
+            f"--tfds_name=tiny_grey: {run.path} was trained on tiny_grey/1.0.0 (tfrecord), but TFDS holds tiny_grey/2.0.0 "
+            f"(tfrecord); put that data set back, without a newer version beside it{ways_out}"
         )
     monkeypatch.setattr(TinyGrey, "VERSION", "1.0.0")
     (tmp_path / "data" / "tiny_grey" / "1.0.0").rename(tmp_path / "as_it_was")
