@@ -4,6 +4,7 @@
 """
 
 import os
+import signal
 import time
 
 import pytest
@@ -42,6 +43,7 @@ def pause_before(name, patch):
 if __name__ == "__main__":
     from bbn_tf.__main__ import program
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs would ignore
     with pytest.MonkeyPatch.context() as patch:
         without_summaries(patch)
         if PAUSE in os.environ:
