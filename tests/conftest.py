@@ -9,11 +9,25 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import pytest
 import tensorflow as tf
 
+from tests import tiny
+
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
 )
 
 
+LONGEST = (  # files, which begin first, so that no process is left with a long one at the end
+    "test_hosts.py",
+    "test_train.py",
+    "test_methods.py",
+    "test_resume.py",
+    "test_run_images.py",
+    "test_every_flag.py",
+    "test_tensorboard.py",
+    "test_export.py",
+    "test_keras_backbones.py",
+    "test_sweep.py",
+)
 make_strategy = tf.distribute.MirroredStrategy.__init__
 
 
@@ -26,6 +40,24 @@ def with_keys_of_its_own(strategy, *args, **kwargs):
 tf.distribute.MirroredStrategy.__init__ = with_keys_of_its_own
 
 
+def pytest_configure(config):
+    """Processes are given the files in their order, not those of many tests first, which are mostly the short ones."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(LONGEST)))
+
+
+@pytest.fixture(scope="module")
+def without_summaries():
+    """For files whose tests do not look at what TensorBoard shows, which costs as much time as a short training."""
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.without_summaries(patch)
+        yield
+
+
 @pytest.fixture
 def make_config(tmp_path):
     """`Config` of a run of seconds on the digits, in a folder of its own; keyword arguments override."""
@@ -34,7 +66,7 @@ def make_config(tmp_path):
     def make(**settings):
         tiny = {
             "dataset": "digits_lt",
-            "backbone": "resnet8",
+            "backbone": "tiny",
             "epochs": 3,
             "lr_milestones": (2,),
             "warmup_epochs": 1,
@@ -62,7 +94,7 @@ def finished_run(tmp_path_factory):
     @functools.cache
     def make(**settings):
         folder = str(tmp_path_factory.mktemp("run") / "run")
-        config = Config(backbone="resnet8", epochs=1, lr_milestones=(), warmup_epochs=0, model_dir=folder, **settings)
+        config = Config(backbone="tiny", epochs=1, lr_milestones=(), warmup_epochs=0, model_dir=folder, **settings)
         run, dataset = RunFolder(folder), build.dataset(config)
         run.prepare(config.settings(), overwrite=False)
         keras.utils.set_random_seed(0)

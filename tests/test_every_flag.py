@@ -21,7 +21,7 @@ from bbn_tf.training import callbacks
 from bbn_tf.training import evaluation as evaluate
 
 TINY = {
-    "backbone": "resnet8",
+    "backbone": "tiny",
     "epochs": 6,
     "lr_milestones": (4,),
     "warmup_epochs": 2,
@@ -39,7 +39,7 @@ CHANGES = {  # flag -> (what else must be set for it to mean anything, another v
     "validation_fraction": ({}, 0.2),
     "evaluate_on": ({"validation_fraction": 0.2}, "test"),
     "model": ({}, "plain"),
-    "backbone": ({}, "resnet14"),
+    "backbone": ({}, "resnet8"),
     "feature_convention": ({}, "paper"),
     "sampler": ({}, "balanced"),
     "adaptor": ({}, "linear_decay"),
@@ -51,7 +51,7 @@ CHANGES = {  # flag -> (what else must be set for it to mean anything, another v
     "class_weights": (PLAIN, "inverse"),
     "effective_beta": ({**PLAIN, "class_weights": "effective"}, 0.9),
     "deferred_epoch": ({**PLAIN, "sampler": "balanced", "class_weights": "inverse"}, 3),
-    "mixup": ({**PLAIN, "mixup": "input", "mixup_concentration": 1.0}, "manifold"),
+    "mixup": ({**PLAIN, "backbone": "resnet8", "mixup": "input", "mixup_concentration": 1.0}, "manifold"),
     "mixup_concentration": ({**PLAIN, "mixup": "input"}, 0.2),
     "mixup_sampler": ({**PLAIN, "mixup": "input"}, "reversed"),
     "sync_batch_norm": ({}, True),
@@ -125,8 +125,19 @@ def tiny_for(settings):
     return {name: value for name, value in TINY.items() if name not in no_meaning}
 
 
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Folder with 20 images of each of three classes."""
+    folder = tmp_path_factory.mktemp("images")
+    for place in itertools.product("abc", range(20)):
+        (folder / place[0]).mkdir(exist_ok=True)
+        picture = np.random.default_rng(list(map(ord, str(place)))).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(folder / place[0] / f"{place[1]}.png")
+    return folder
+
+
 @pytest.fixture
-def trained_with(tmp_path, monkeypatch, finished_run):
+def trained_with(tmp_path, monkeypatch, finished_run, images):
     """Function (settings) -> everything that its training would go by: the real path up to `fit`, and after it."""
     seen = {}
 
@@ -155,10 +166,6 @@ def trained_with(tmp_path, monkeypatch, finished_run):
     mirrored = dataclasses.replace(small_sets.digits(), train_items=small_sets.digits().train_items[:, :, ::-1])
     row = Choice(lambda data_dir: mirrored, *LONG_TAIL)  # needs no download
     monkeypatch.setitem(datasets.DATASETS, "cifar10_lt", row)
-    for place in itertools.product("abc", range(20)):
-        (tmp_path / "images" / place[0]).mkdir(parents=True, exist_ok=True)
-        picture = np.random.default_rng(list(map(ord, str(place)))).integers(0, 256, (40, 40, 3), dtype=np.uint8)
-        Image.fromarray(picture).save(tmp_path / "images" / place[0] / f"{place[1]}.png")
     numbers = itertools.count()
 
     def make(settings):
@@ -166,7 +173,7 @@ def trained_with(tmp_path, monkeypatch, finished_run):
         runs = {name: settings[name] for name in ("from_run", "init_from") if name in settings}
         settings = settings | {name: finished_run(model=model).model_dir for name, model in runs.items()}
         if "data_dir" in settings:
-            settings = settings | {"data_dir": str(tmp_path / settings["data_dir"])}
+            settings = settings | {"data_dir": str(images)}
         if "from_run" in settings:
             settings = {"mode": "probe", **settings}
         config = Config(**{**tiny_for(settings), **settings, "model_dir": str(tmp_path / str(next(numbers)))})

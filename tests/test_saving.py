@@ -74,7 +74,7 @@ def loaded(tmp_path_factory):
         text=True,
         cwd=ROOT,
         check=False,
-        timeout=300,
+        timeout=600,
     )
     assert process.returncode == 0, process.stderr
     return expected, json.loads(process.stdout.splitlines()[-1])

@@ -95,9 +95,9 @@ class RunFolder:
         self.check(settings, overwrite, defaults)
         if overwrite and self._occupied():
             self._clear()
-        lines = [HEADER, *(f"--{name}={value}" for name, value in settings.items())]
+        lines = [HEADER, *(f"--{name}={value}" for name, value in settings.items()), ""]
         with atomic_path(self.flags_file) as temporary:
-            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")
+            temporary.write_text("\n".join(lines), encoding="utf-8", errors="surrogateescape")
 
     def _occupied(self):
         return self.path.is_dir() and any(not entry.name.startswith(TEMPORARY) for entry in self.path.iterdir())
@@ -190,32 +190,33 @@ class RunFolder:
 
     def checkpoint_files(self):
         """Checkpoints, newest first: list of (epochs done, path)."""
-        found = []
-        for path in self.checkpoints.glob("epoch-*.npz"):
-            number = path.name.removeprefix("epoch-").removesuffix(".npz")
-            if number.isdigit():
-                found.append((int(number), path))
-        return sorted(found, reverse=True)
+        found = [(path.stem.removeprefix("epoch-"), path) for path in self.checkpoints.glob("epoch-*.npz")]
+        return sorted(((int(number), path) for number, path in found if number.isdigit()), reverse=True)
 
     def newest_checkpoint(self, read):
         """(epochs done, what `read` (path -> arrays) returns), (0, None) without one; moves damaged ones aside."""
         for epochs_done, path in self.checkpoint_files():
             try:
                 check_whole(path)
-                return epochs_done, read(path)
+                arrays = read(path)
             except UserError:  # whole, but of another network
                 raise
             except Exception as error:  # whatever a damaged zip file makes NumPy raise
-                aside = path.with_name(f"damaged-{path.name}")  # or it would count among the newest two
-                os.replace(path, aside)
-                reason = type(error).__name__
-                print(f"{path}: damaged ({reason}), now {aside.name}; resuming without it", file=sys.stderr)
+                new = path.with_name(f"damaged-{path.name}")  # or it would count among the newest two
+                os.replace(path, new)
+                print(f"{path}: damaged ({type(error).__name__}), now {new.name}; resuming without it", file=sys.stderr)
+            else:
+                self._delete_old_checkpoints()  # which a kill may have prevented
+                return epochs_done, arrays
         return 0, None
 
     def save_checkpoint(self, epochs_done, write):
         """Keeps what `write` (path -> None) writes, atomically, and of the earlier ones the newest."""
         with atomic_path(self.checkpoints / f"epoch-{epochs_done:04d}.npz") as temporary:
             write(temporary)
+        self._delete_old_checkpoints()
+
+    def _delete_old_checkpoints(self):
         for _, old in self.checkpoint_files()[2:]:
             old.unlink()
 

@@ -246,7 +246,7 @@ def test_split_settings_without_a_split(two_trees):
 TINY = (
     "--dataset=folder",
     "--image_size=32",
-    "--backbone=resnet8",
+    "--backbone=tiny",
     "--epochs=2",
     "--lr_milestones=",
     "--warmup_epochs=0",
@@ -256,7 +256,7 @@ TINY = (
 )
 
 
-def test_from_the_first_look_to_the_prediction(own, tmp_path, capsys):
+def test_from_the_first_look_to_the_prediction(own, tmp_path, capsys, without_summaries):
     """describe, train, evaluate, export and predict; what is served sees what the evaluation saw."""
     picture, folder, table = tmp_path / "look.png", tmp_path / "run", tmp_path / "table.csv"
     shutil.copy(own / "train" / "ant" / "03.jpg", own / "test" / "ant" / "again.jpg")

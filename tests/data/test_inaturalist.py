@@ -134,11 +134,11 @@ def test_other_files_cost_one_line(tmp_path, inat, change, message):
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
-def test_trains(inat, tmp_path):
+def test_trains(inat, tmp_path, without_summaries):
     """From its flag file, on the stand-in with a small network."""
     flag_files = [f"--flagfile=flags/{name}.flags" for name in ("inaturalist2018", "ce")]
     small = [
-        "--backbone=resnet8",
+        "--backbone=tiny",
         "--image_size=16",
         "--epochs=1",
         "--lr_milestones=",

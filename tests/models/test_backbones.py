@@ -14,7 +14,7 @@ from bbn_tf.models.bbn import BRANCHES, build_bbn
 from bbn_tf.models.plain import build_plain
 from tests import numpy_resnet
 
-RESNETS = {name: row() for name, row in backbones.BACKBONES.items() if not name.startswith("keras:")}
+RESNETS = {name: row() for name, row in backbones.BACKBONES.items() if name.startswith("resne")}
 LARGE = [name for name, family in RESNETS.items() if family.large_images]
 
 

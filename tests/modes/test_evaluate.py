@@ -12,6 +12,8 @@ from bbn_tf.modes import build, evaluate, train
 from bbn_tf.runs.folder import RunFolder
 from tests.image_files import write_two_trees
 
+pytestmark = pytest.mark.usefixtures("without_summaries")
+
 
 def read(folder, name):
     with open(pathlib.Path(folder) / name, newline="", encoding="utf-8") as file:
@@ -62,7 +64,7 @@ def test_a_second_stage_names_the_images_not_their_features(finished_run, tmp_pa
 
 
 def evaluated(config, **settings):
-    return evaluate.evaluate(config.replace(mode="evaluate", **settings))
+    return evaluate.evaluate(config.replace(mode="evaluate", num_devices=1, **settings))
 
 
 def test_evaluate_writes_only_where_it_is_told_to(finished_run, tmp_path, capsys):
@@ -100,22 +102,17 @@ def test_an_output_that_cannot_be_written_is_refused_before_any_work(finished_ru
     assert (tmp_path / "confusion.csv").read_text() == "mine"
 
 
-def test_overwrite_replaces_them(finished_run, tmp_path):
-    config = finished_run()
-    (tmp_path / "confusion.csv").write_text("old")
-    evaluated(config, output=str(tmp_path), overwrite=True)
-    assert read(tmp_path, "confusion.csv")[0]["count"].isdigit()
-
-
-def test_figures_of_an_older_run_are_not_called_others(finished_run, tmp_path, capsys):
+def test_overwrite_replaces_them_and_figures_of_an_older_run_are_not_called_others(finished_run, tmp_path, capsys):
     """Its metrics.json lacks the newer ones."""
     config = finished_run()
+    (tmp_path / "confusion.csv").write_text("old")
     run = RunFolder(config.model_dir)
     metrics = run.read_metrics()
     newer = ("macro_f1", "worst_class_error", "worst_class", "shifted_error", "error_intervals", "eval_class_counts")
     try:
         run.write_metrics({name: value for name, value in metrics.items() if name not in newer})
-        evaluated(config)
+        evaluated(config, output=str(tmp_path), overwrite=True)
     finally:
         run.write_metrics(metrics)
     assert "holds other figures" not in capsys.readouterr().out
+    assert read(tmp_path, "confusion.csv")[0]["count"].isdigit()

@@ -99,9 +99,9 @@ def test_alpha_is_half_whatever_the_weight_holds(exported):
     np.testing.assert_allclose(output["probabilities"], expected, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize(("kind", "convolutions"), [("bbn", 9), ("plain", 7)])
+@pytest.mark.parametrize(("kind", "convolutions"), [("bbn", 5), ("plain", 3)])
 def test_the_trunk_is_in_the_graph_once(kind, convolutions, exported):
-    """ResNet-8: the stem, two blocks of two, and a last block of two in each branch."""
+    """The stem, and a last block of two in each branch."""
     _, folder = exported(kind)
     loaded = tf.saved_model.load(folder)
     for name in ("serving_default", "encoded"):
@@ -363,7 +363,7 @@ def test_a_missing_package_is_named_before_any_work(copied_run, monkeypatch):
 def test_settings_come_from_the_run(finished_run):
     config = finished_run(model="plain")
     parsed = parse("--mode=export", f"--model_dir={config.model_dir}", "--export_formats=litert,onnx")
-    assert (parsed.model, parsed.backbone, parsed.export_formats) == ("plain", "resnet8", ("litert", "onnx"))
+    assert (parsed.model, parsed.backbone, parsed.export_formats) == ("plain", "tiny", ("litert", "onnx"))
 
 
 @pytest.mark.parametrize(
@@ -390,7 +390,8 @@ import sys
 import types
 sys.path.insert(0, sys.argv[1])
 from bbn_tf.models.bbn import build_bbn
-build_bbn("resnet8", (32, 32, 3), 10).save(sys.argv[2])
+import tests.tiny
+build_bbn("tiny", (32, 32, 3), 10).save(sys.argv[2])
 """
 
 

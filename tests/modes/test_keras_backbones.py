@@ -17,6 +17,8 @@ from bbn_tf.runs.folder import RunFolder
 from bbn_tf.training import checkpoints
 from tests.in_process import parse
 
+pytestmark = pytest.mark.usefixtures("without_summaries")
+SUMMARIES = build.summaries
 MEAN, STD = (0.25, 0.5, 0.75), (0.5, 0.25, 0.125)
 
 
@@ -39,7 +41,7 @@ def own():
 
 
 @pytest.fixture(scope="module")
-def frozen(own, tmp_path_factory):
+def frozen(own, tmp_path_factory, without_summaries):
     """`Config` of a finished BBN with a frozen trunk."""
     folder = str(tmp_path_factory.mktemp("run") / "run")
     settings = {"epochs": 2, "lr_milestones": (), "warmup_epochs": 0, "global_batch_size": 32, "eval_every": 0}
@@ -61,7 +63,8 @@ def test_every_mode_standardises_as_the_network_wants_it(frozen, tmp_path):
     run = RunFolder(frozen.model_dir)
     metrics, data = run.read_metrics(), build.dataset(frozen)
     assert (metrics["mean"], metrics["std"]) == (list(MEAN), list(STD)) == (list(data.mean), list(data.std))
-    assert evaluate.evaluate(parse("--mode=evaluate", f"--model_dir={run.path}"))["top1_error"] == metrics["top1_error"]
+    again = evaluate.evaluate(parse("--mode=evaluate", f"--model_dir={run.path}", "--num_devices=1"))
+    assert again["top1_error"] == metrics["top1_error"]
     images = data.part("eval")[0][:20]
     probabilities = export.Serving(build.load_model(run), export.read_facts(run)).pixels(images)["probabilities"]
     model = build.load_model(run).inference()
@@ -81,14 +84,14 @@ def test_exports(frozen, formats):
 
 
 def test_a_second_stage_standardises_as_its_first(frozen, tmp_path):
-    arguments = ("--mode=probe", f"--from_run={frozen.model_dir}", "--classifier=tau_norm")
+    arguments = ("--mode=probe", f"--from_run={frozen.model_dir}", "--classifier=tau_norm", "--num_devices=1")
     config = parse(*arguments, f"--model_dir={tmp_path}/probe")
     data = build.dataset(config)
     assert (data.mean, data.std) == (MEAN, STD)
     train.train_and_evaluate(config)
     recorded = RunFolder(config.model_dir).read_metrics()
     assert recorded["mean"] == list(MEAN)
-    again = evaluate.evaluate(parse("--mode=evaluate", f"--model_dir={tmp_path}/probe"))
+    again = evaluate.evaluate(parse("--mode=evaluate", f"--model_dir={tmp_path}/probe", "--num_devices=1"))
     assert again["top1_error"] == recorded["top1_error"]
 
 
@@ -119,12 +122,14 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(own, make_config, tmp_pa
 
 
 JAX = """
-import keras
+import pytest
 from bbn_tf.config import Config
 from bbn_tf.models import backbones
 from bbn_tf.modes import train
+from tests import tiny
 from tests.modes.test_keras_backbones import MEAN, STD, own_model
 
+tiny.without_summaries(pytest.MonkeyPatch())
 backbones.register("own", own_model(), "last_conv", MEAN, STD)
 settings = {"lr_milestones": (), "warmup_epochs": 0, "global_batch_size": 64, "eval_every": 0, "epochs": 1}
 for more in ({"freeze": "trunk"}, {"trunk_lr_factor": 0.1, "optimizer": "adamw", "mixed_precision": True}):
@@ -136,13 +141,15 @@ for more in ({"freeze": "trunk"}, {"trunk_lr_factor": 0.1, "optimizer": "adamw",
 def test_jax(tmp_path):
     pytest.importorskip("jax")
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0"  # compiles in half the time
     command = [sys.executable, "-c", JAX.replace("FOLDER", str(tmp_path))]
     root = pathlib.Path(__file__).parents[2]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=root)
     assert done.stdout.count("\njax") == 2, done.stderr
 
 
-def test_mixed_precision_over_two_replicas(own, make_config, tmp_path):
+def test_mixed_precision_over_two_replicas(own, make_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "summaries", SUMMARIES)
     settings = {"backbone": "own", "epochs": 1, "lr_milestones": (), "warmup_epochs": 0, "eval_every": 0}
     config = make_config(**settings, mixed_precision=True, num_devices=2, trunk_lr_factor=0.5, optimizer="adamw")
     assert train.train_and_evaluate(config)["made_with"]["precision"] == "mixed_bfloat16"

@@ -13,8 +13,9 @@ from tests.data.test_image_lists import COUNTS, TEST, TRAIN
 from tests.data.test_tfds_records import TinyGrey, prepare
 from tests.image_files import write_tree
 
+pytestmark = pytest.mark.usefixtures("without_summaries")
 TINY = (
-    "--backbone=resnet8",
+    "--backbone=tiny",
     "--epochs=1",
     "--lr_milestones=",
     "--warmup_epochs=0",

@@ -18,11 +18,12 @@ from tests.image_files import write_tree, write_two_trees
 from tests.in_process import parse, run
 from tests.test_fuzz import digest
 
+pytestmark = pytest.mark.usefixtures("without_summaries")
 TINY = (
     "--dataset=folder",
     "--image_size=16",
     "--model=plain",
-    "--backbone=resnet8",
+    "--backbone=tiny",
     "--lr_milestones=",
     "--epochs=2",
     "--warmup_epochs=0",
@@ -34,7 +35,7 @@ TINY = (
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory, without_summaries):
     """Folder with photos/, one tree of 10, 5 and 4 images, and run/, trained on them for two epochs."""
     root = tmp_path_factory.mktemp("made")
     write_tree(root / "photos", {"ant": 10, "bee": 5, "cat": 4})

@@ -1,6 +1,7 @@
 import errno
 import json
 
+import numpy as np
 import pytest
 
 from bbn_tf.errors import UserError
@@ -139,3 +140,14 @@ def test_checkpoints_newest_first(run):
     for name in ("epoch-0002.npz", "epoch-0010.npz", ".tmp-epoch-0011.npz", "epoch-x.npz"):
         (run.checkpoints / name).write_text("")
     assert [epochs for epochs, _ in run.checkpoint_files()] == [10, 2]
+
+
+def test_what_a_kill_left_of_old_checkpoints_is_deleted_when_the_run_is_resumed(run):
+    """Of three whole ones and one that is damaged the two newest whole ones stay."""
+    for epoch in (1, 2, 3, 4):
+        with atomic_path(run.checkpoints / f"epoch-{epoch:04d}.npz") as temporary:
+            np.savez(temporary, epoch=epoch)
+    (run.checkpoints / "epoch-0004.npz").write_text("half")
+    epochs_done, arrays = run.newest_checkpoint(lambda path: dict(np.load(path)))
+    assert epochs_done == arrays["epoch"] == 3
+    assert [epochs for epochs, _ in run.checkpoint_files()] == [3, 2]

@@ -147,11 +147,11 @@ def test_interrupted_resumed_and_reported(tmp_path):
         text=True,
     )
     run_folder = folder / "ce" / "digits" / "seed0"
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 600
     while not (run_folder / "checkpoint" / "epoch-0001.npz").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == 130 and "the same command resumes after them" in output, output
     assert "stopped" in (folder / "ce" / "digits" / "seed0.log").read_text()
     with open(run_folder / "history.csv", newline="") as file:

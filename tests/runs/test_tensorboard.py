@@ -144,7 +144,7 @@ def test_interrupted_run_of_bbn_has_every_point_once(make_config, monkeypatch):
         assert sheet.shape[1:] == (700, 3) and sheet.std() > 20
     assert set(events.text("flags").splitlines()) == {f"    --{k}={v}" for k, v in config.all_flags().items()}
     hyperparameters = events.hyperparameters()
-    assert hyperparameters["backbone"] == "resnet8" and hyperparameters["lr_milestones"] == "2"
+    assert hyperparameters["backbone"] == "tiny" and hyperparameters["lr_milestones"] == "2"
     assert hyperparameters["seed"] == 0.0 and hyperparameters["nesterov"] is True
     assert set(hyperparameters) == set(config.settings())
 

@@ -10,18 +10,17 @@ import sys
 import time
 
 import keras
-import numpy as np
 import pytest
 
 from bbn_tf.files import check_whole
 from bbn_tf.modes.build import load_model
 from bbn_tf.runs.folder import RunFolder
+from tests import in_process, tiny
 
+pytestmark = pytest.mark.usefixtures("without_summaries")
 ROOT = pathlib.Path(__file__).parents[2]
-COMMAND = (
-    sys.executable,
-    ROOT / "main.py",
-    "--backbone=resnet8",
+ARGUMENTS = (
+    "--backbone=tiny",
     "--epochs=4",
     "--lr_milestones=3",
     "--warmup_epochs=1",
@@ -32,116 +31,158 @@ COMMAND = (
 )
 
 
-def start(folder, *arguments, **options):
+def run(folder):
+    """The training in this process: (exit status, message)."""
+    return in_process.run(*ARGUMENTS, f"--model_dir={folder}")
+
+
+def start(folder, pause_before):
+    """The training in a process of its own, which does not go on when it has written that file."""
     return subprocess.Popen(
-        [*COMMAND, f"--model_dir={folder}", *arguments],
+        [sys.executable, "-m", "tests.tiny", *ARGUMENTS, f"--model_dir={folder}"],
         cwd=ROOT,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        **options,
+        env={**os.environ, tiny.PAUSE: pause_before},
     )
 
 
-def wait_for(process, condition, seconds=180):
-    """Waits, spinning, since some moments are short; whether the process still runs."""
+def wait_for(process, condition, seconds=600):
+    """Waits for a moment in the life of a process; whether the process still runs."""
     deadline = time.monotonic() + seconds
     while process.poll() is None and not condition():
         assert time.monotonic() < deadline
+        time.sleep(0.01)
     return process.poll() is None
 
 
 def outcome(folder):
     """Everything a run leaves, times aside: (weights, history, figures)."""
-    run = RunFolder(folder)
-    weights = [keras.ops.convert_to_numpy(w) for w in load_model(run).weights]
+    run_folder = RunFolder(folder)
+    weights = [keras.ops.convert_to_numpy(w) for w in load_model(run_folder).weights]
     without_time = [
         {k: v for k, v in d.items() if k not in ("seconds", "starts")}
-        for d in [*run.read_history(), run.read_metrics()]
+        for d in [*run_folder.read_history(), run_folder.read_metrics()]
     ]
     return weights, without_time[:-1], without_time[-1]
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
+def uninterrupted(tmp_path_factory, without_summaries):
     folder = tmp_path_factory.mktemp("uninterrupted")
-    process = start(folder)
-    _, stderr = process.communicate(timeout=300)
-    assert process.returncode == 0, stderr
+    assert run(folder) == (0, "")
     return folder
 
 
-def assert_same(actual, expected):
+def assert_ends_as(folder, uninterrupted):
+    actual, expected = outcome(folder), outcome(uninterrupted)
     for one, two in zip(actual[0], expected[0], strict=True):
         assert one.tobytes() == two.tobytes()
     assert actual[1] == expected[1] and actual[2] == expected[2]
-
-
-def test_killed_again_and_again(uninterrupted, tmp_path):
-    """In the middle of an epoch, and while a checkpoint, the model or metrics.json is being written."""
-    rng = np.random.default_rng()
-    moments = [
-        (".tmp-flags.txt", 0),
-        ("checkpoint/epoch-0001.npz", rng.uniform(0, 0.3)),
-        ("checkpoint/.tmp-epoch-0002.npz", 0),
-        (".tmp-history.csv", rng.uniform(0, 0.3)),
-        ("checkpoint/.tmp-epoch-0004.npz", rng.uniform(0, 0.01)),
-        (".tmp-model.keras", rng.uniform(0, 0.01)),
-        (".tmp-metrics.json", 0),
-    ]
-    killed = 0
-    for name, delay in moments:
-        process = start(tmp_path)
-        path = tmp_path / name
-        if wait_for(process, path.exists):
-            time.sleep(delay)
-            process.kill()
-        process.communicate(timeout=180)
-        killed += process.returncode == -signal.SIGKILL
-    assert killed >= 4
-    process = start(tmp_path)
-    stdout, stderr = process.communicate(timeout=300)
-    assert process.returncode == 0 and "Traceback" not in stderr, stderr
-    assert_same(outcome(tmp_path), outcome(uninterrupted))
-    assert len(RunFolder(tmp_path).checkpoint_files()) == 2
-    leftover = [path.name for path in tmp_path.rglob(".tmp-*")]
+    assert [done for done, _ in RunFolder(folder).checkpoint_files()] == [4, 3]
+    leftover = [path.name for path in folder.rglob(".tmp-*")]
     assert not leftover, leftover
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_polite_stop(number, status, tmp_path):
-    process = start(tmp_path)
-    assert wait_for(process, (tmp_path / "checkpoint" / "epoch-0001.npz").exists)
-    process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == status
-    assert stdout.splitlines()[-1] == "stopped; finished epochs are saved, the same command resumes after them"
-    assert "Traceback" not in stderr
-    check_whole(RunFolder(tmp_path).checkpoint_files()[0][1])
+class Killed(BaseException):
+    """Nothing but the tests catches it."""
+
+
+def run_until(name, folder, aside, written=1):
+    """Trains until a file of that name is replaced or deleted; leaves in the folder what a kill would leave there.
+
+    Args:
+        written: the part of the new file that was written, a fraction.
+    """
+
+    def kill(target, source=None):
+        if pathlib.Path(target).name != name:
+            return
+        if source is not None:
+            os.truncate(source, int(written * os.path.getsize(source)))
+        shutil.copytree(folder, aside)
+        raise Killed
+
+    replace, unlink = os.replace, pathlib.Path.unlink
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", lambda source, target: (kill(target, source), replace(source, target)))
+        patch.setattr(pathlib.Path, "unlink", lambda path, **options: (kill(path), unlink(path, **options)))
+        with pytest.raises(Killed):
+            run(folder)
+    shutil.rmtree(folder)
+    aside.rename(folder)
+
+
+def test_killed_again_and_again(uninterrupted, tmp_path):
+    """While flags, a checkpoint, the model or the figures are written, and before an old checkpoint is deleted."""
+    folder, aside = tmp_path / "run", tmp_path / "aside"
+    run_until("flags.txt", folder, aside, written=0.5)
+    run_until("epoch-0002.npz", folder, aside, written=0.5)
+    assert [done for done, _ in RunFolder(folder).checkpoint_files()] == [1]
+    run_until("epoch-0001.npz", folder, aside)  # deleted when the third has been written
+    assert [done for done, _ in RunFolder(folder).checkpoint_files()] == [3, 2, 1]
+    run_until("epoch-0002.npz", folder, aside)  # deleted when the fourth, the last, has been written
+    assert [done for done, _ in RunFolder(folder).checkpoint_files()] == [4, 3, 2]
+    run_until("model.keras", folder, aside, written=0.5)
+    run_until("metrics.json", folder, aside, written=0.5)
+    assert run(folder) == (0, "")
+    assert_ends_as(folder, uninterrupted)
+
+
+def test_killed_and_stopped_by_signals(uninterrupted, tmp_path):
+    """Each in a process of its own: with an epoch's checkpoint half written, after one, and with the model written."""
+    for name, number, status in (
+        ("epoch-0001.npz", signal.SIGKILL, -signal.SIGKILL),
+        ("epoch-0002.npz", signal.SIGTERM, 143),
+        ("epoch-0003.npz", signal.SIGINT, 130),
+        ("model.keras", signal.SIGKILL, -signal.SIGKILL),
+    ):
+        process = start(tmp_path, pause_before=name)
+        assert wait_for(process, lambda name=name: list(tmp_path.rglob(f".tmp-{name}")))
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=600)
+        assert process.returncode == status and "Traceback" not in stderr, stderr
+        if status > 0:
+            stopped = "stopped; finished epochs are saved, the same command resumes after them"
+            assert stdout.splitlines()[-1] == stopped
+        else:
+            assert list(tmp_path.rglob(f".tmp-{name}"))
+        for _, path in RunFolder(tmp_path).checkpoint_files():
+            check_whole(path)
+    assert run(tmp_path) == (0, "")
+    assert_ends_as(tmp_path, uninterrupted)
 
 
 def test_full_disk_ends_with_the_reason_and_keeps_the_last_good_checkpoint(uninterrupted, tmp_path):
     """A limit on the size of a file stands in: the writes fail in the same places with another reason."""
     shutil.copytree(uninterrupted, tmp_path, dirs_exist_ok=True)
-    run = RunFolder(tmp_path)
-    for path in (run.metrics_file, run.model_file, run.checkpoint_files()[0][1]):
+    run_folder = RunFolder(tmp_path)
+    for path in (run_folder.metrics_file, run_folder.model_file, run_folder.checkpoint_files()[0][1]):
         path.unlink()
-    ((epochs_done, last),) = run.checkpoint_files()
+    ((epochs_done, last),) = run_folder.checkpoint_files()
     before = last.read_bytes()
-    process = start(tmp_path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000)))
-    _, stderr = process.communicate(timeout=300)
-    lines = [line for line in stderr.splitlines() if line.startswith("error: ")]
-    assert process.returncode == 1 and "Traceback" not in stderr, stderr
-    assert len(lines) == 1 and "can't be written (File too large)" in lines[0], stderr
-    assert run.checkpoint_files() == [(epochs_done, last)] and last.read_bytes() == before
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, unlimited[1]))
+        status, message = run(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert status == 1 and message.startswith(f"error: {last.with_name('epoch-0004.npz')}"), message
+    assert message.endswith("can't be written (File too large)")
+    assert run_folder.checkpoint_files() == [(epochs_done, last)] and last.read_bytes() == before
 
 
-def test_unwritable_from_now_on(tmp_path):
+def test_unwritable_from_now_on(tmp_path, monkeypatch):
     """The folder is taken away under a running training."""
-    process = start(tmp_path / "run")
-    assert wait_for(process, (tmp_path / "run" / "checkpoint" / "epoch-0001.npz").exists)
-    os.rename(tmp_path / "run", tmp_path / "elsewhere")
-    (tmp_path / "run").write_text("no folder any more")
-    _, stderr = process.communicate(timeout=120)
-    assert process.returncode == 1 and "Traceback" not in stderr, stderr
-    assert "can't be written" in stderr.splitlines()[-1]
+    replace = os.replace
+
+    def replace_and_take_away(source, target):
+        replace(source, target)
+        if pathlib.Path(target).name == "epoch-0001.npz":
+            os.rename(tmp_path / "run", tmp_path / "elsewhere")
+            (tmp_path / "run").write_text("no folder any more")
+
+    monkeypatch.setattr(os, "replace", replace_and_take_away)
+    status, message = run(tmp_path / "run")
+    assert status == 1 and "can't be written" in message

@@ -94,8 +94,9 @@ def test_features_are_those_of_images_that_are_not_augmented(digits):
     assert features.eval_items.shape == (600, 64) and features.class_counts.tolist() == digits.class_counts.tolist()
 
 
-def test_a_retrained_classifier_learns_and_the_representation_stays(make_config, tmp_path):
-    first = make_config(epochs=4, lr_milestones=(3,), imbalance_factor=2.0, model_dir=str(tmp_path / "first"))
+def test_a_retrained_classifier_learns_and_the_representation_stays(make_config, tmp_path, without_summaries):
+    settings = {"backbone": "resnet8", "epochs": 4, "lr_milestones": (3,), "imbalance_factor": 2.0}
+    first = make_config(**settings, model_dir=str(tmp_path / "first"))
     train.train_and_evaluate(first)
     tmp_path = tmp_path / "second"
     status = run(

@@ -1,0 +1,51 @@
+"""A network of three convolutions, for tests in which the network does not matter: TensorFlow traces it in a second.
+
+`python -m tests.tiny ARGUMENTS` is main.py with it, and without what TensorBoard shows.
+"""
+
+import os
+import signal
+import time
+
+import pytest
+
+from bbn_tf.choices import Choice
+from bbn_tf.models.backbones import BACKBONES
+
+PAUSE = "PAUSE_BEFORE"  # environment variable: name of a file
+
+BACKBONES["tiny"] = Choice(
+    "bbn_tf.models.resnet:ResNet",
+    arguments={"blocks_per_stage": (1,), "widths": (8,), "large_images": False, "projection": False, "fan": "fan_in"},
+)
+
+
+def without_summaries(patch):
+    """No event file: it costs as much time as a short training. `patch` is a `pytest.MonkeyPatch`."""
+    from bbn_tf.modes import build
+
+    patch.setattr(build, "summaries", lambda config, run, measure: [])
+
+
+def pause_before(name, patch):
+    """Waits, when a file of that name is written but not yet in its place, for a signal or for NAME.go beside it."""
+    replace, parent = os.replace, os.getppid()
+
+    def pausing(source, target):
+        if os.path.basename(target) == name:
+            while not os.path.exists(f"{target}.go") and os.getppid() == parent:  # or the tests have ended
+                time.sleep(0.01)
+        replace(source, target)
+
+    patch.setattr(os, "replace", pausing)
+
+
+if __name__ == "__main__":
+    from bbn_tf.__main__ import program
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs would ignore
+    with pytest.MonkeyPatch.context() as patch:
+        without_summaries(patch)
+        if PAUSE in os.environ:
+            pause_before(os.environ[PAUSE], patch)
+        program()
