@@ -109,8 +109,8 @@ def test_another_build_of_tfds_is_noticed(tmp_path, monkeypatch):
         with pytest.raises(UserError) as caught:
             start()
         assert str(caught.value) == (
-            f"--tfds_name=tiny_grey: {run.path} was trained on tiny_grey/1.0.0 (tfrecord), but TFDS holds tiny_grey/2.0.0 "
-            f"(tfrecord); put that data set back, without a newer version beside it{ways_out}"
+            f"--tfds_name=tiny_grey: {run.path} was trained on tiny_grey/1.0.0 (tfrecord), but TFDS holds "
+            f"tiny_grey/2.0.0 (tfrecord); put that data set back, without a newer version beside it{ways_out}"
         )
     monkeypatch.setattr(TinyGrey, "VERSION", "1.0.0")
     (tmp_path / "data" / "tiny_grey" / "1.0.0").rename(tmp_path / "as_it_was")
@@ -118,7 +118,7 @@ def test_another_build_of_tfds_is_noticed(tmp_path, monkeypatch):
     monkeypatch.setattr(TinyGrey, "_generate_examples", lambda self, count: images(self, count - 1))
     prepare(folder, "tfrecord", TinyGrey)
     for start, _ in starts:
-        with pytest.raises(UserError, match="TFDS holds .*1.0.0 .tfrecord. with other images or labels, or another order"):
+        with pytest.raises(UserError, match="1.0.0 .tfrecord. with other images or labels, or another order"):
             start()
     (run.path / "tfds.json").unlink()  # as an older version left it
     for start, _ in starts:
