@@ -96,7 +96,7 @@ def _leave_out(damaged, given):
     """List of (flag, value, reason): what a training needs that is not to refuse the damaged files."""
     if not damaged or "skip_unreadable" in given:
         return []
-    return [("skip_unreadable", True, f"leaves out {damaged:,} damaged files, which training would refuse")]
+    return [("skip_unreadable", True, f"training would refuse the damaged files ({damaged:,})")]
 
 
 def _without_weights(why, needed):

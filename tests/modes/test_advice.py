@@ -198,7 +198,7 @@ def test_a_learning_rate_is_for_its_optimizer(name, optimizer):
 def test_damaged_files_are_left_out():
     text = text_of(FOLDER, damaged=2)
     assert parsed(text).skip_unreadable and parsed(text).freeze == "trunk"
-    assert "  --skip_unreadable: leaves out 2 damaged files, which training would refuse" in text.splitlines()
+    assert "  --skip_unreadable: training would refuse the damaged files (2)" in text.splitlines()
     assert text_of({**FOLDER, "skip_unreadable": True}, damaged=2) == text_of({**FOLDER, "skip_unreadable": True})
 
 
