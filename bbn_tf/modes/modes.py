@@ -109,8 +109,8 @@ FROM_RUN = Setting(
 TRAINING = (OVERWRITE, DATA_DIR, NUM_DEVICES, PROFILE_STEPS)
 
 # Traits: `does`, what --help says; `reads_data`; `of_run`, all settings are the run's in --model_dir but for those in
-# `overrides`; `of_plan`, all are the plan's; `resumes`, finished epochs are saved; `advises`, it says which settings fit
-# those given, so that these need not fit the defaults of the others.
+# `overrides`; `of_plan`, all are the plan's; `resumes`, finished epochs are saved; `advises`, it says which settings
+# fit those given, so that these need not fit the defaults of the others.
 MODES = Table(
     "mode",
     train=Choice(
