@@ -31,6 +31,7 @@ class Setting:
         help: at most two lines.
         kind: type of the value, `tuple[int, ...]` for one; by default that of `default`.
         rule: (value, dict name -> value of all settings) -> what the value must be, None if it is that.
+        fits: the same for what other settings must be to go with it, which --mode=describe has yet to advise.
         table: `Table` of the choices, if it is a choice; its rows' own settings come with it.
         names: tuple of the choices of a setting whose choices have no table.
         part: which part of a run it is about, one of the constants above; None for its owner's.
@@ -46,6 +47,7 @@ class Setting:
     help: str
     kind: type | None = None
     rule: object = None
+    fits: object = None
     table: "Table | None" = None
     names: tuple[str, ...] = ()
     part: str | None = None
@@ -77,17 +79,22 @@ class Setting:
         names = ", ".join(self.choices)
         return f"must be of {names}, separated by commas" if several else f"must be one of {names}"
 
-    def violation(self, values):
+    def violation(self, values, alone=False):
         """What the value in `values` must be, as text; None if it is that.
 
         A text that starts with "--" is a whole message.
+
+        Args:
+            values: dict name -> value of all settings.
+            alone: whether `fits` is left out.
         """
         value = values[self.name]
         if unknown := self.unknown(value):
             return unknown
         if isinstance(value, float) and not math.isfinite(value):
             return "must be a finite number"
-        return self.rule(value, values) if self.rule else None
+        rules = [rule for rule in (self.rule, None if alone else self.fits) if rule]
+        return next(filter(None, (rule(value, values) for rule in rules)), None)
 
 
 class Choice:

@@ -25,7 +25,7 @@ from bbn_tf.run_names import run_name
 from bbn_tf.settings import Settings
 from bbn_tf.training.class_weights import CLASS_WEIGHTS
 from bbn_tf.training.classifiers import CLASSIFIERS
-from bbn_tf.training.fine_tuning import FREEZE, has_batch_norm, mixes_where_it_can, something_to_keep
+from bbn_tf.training.fine_tuning import FREEZE, has_batch_norm, mixes_where_it_can, something_to_keep, weights_exist
 from bbn_tf.training.losses import LOSSES
 from bbn_tf.training.lr_schedules import LR_SCHEDULES
 from bbn_tf.training.methods import EQ_3, MODELS
@@ -103,10 +103,11 @@ class Config:
         "Start from the weights of a run (folder or .keras), of torchvision (.npz), or for keras:NAME of imagenet "
         "(downloaded) or a file (.h5).",
         rule=weights_to_start_from,
+        fits=weights_exist,
         path=True,
     )
     freeze: str = _core(
-        REPRESENTATION, "none", "What stays as it is: trunk, BatchNorm included.", table=FREEZE, rule=something_to_keep
+        REPRESENTATION, "none", "What stays as it is: trunk, BatchNorm included.", table=FREEZE, fits=something_to_keep
     )
     loss: str = _core(CLASSIFIER, "ce", "Loss; of BBN always ce.", table=LOSSES, rule=_linear_in_a_second_stage)
     class_weights: str = _core(
@@ -140,7 +141,7 @@ class Config:
     lr_schedule: str = _core(
         CLASSIFIER, "steps", "Learning rate after the warm-up: falls in steps, or as a cosine to 0.", table=LR_SCHEDULES
     )
-    warmup_epochs: int = _core(CLASSIFIER, 5, "Epochs of linear warm-up.", rule=_not_after_the_last)
+    warmup_epochs: int = _core(CLASSIFIER, 5, "Epochs of linear warm-up.", rule=at_least(0), fits=_not_after_the_last)
     warmup_start: float = _core(
         CLASSIFIER, 1 / 3, "Fraction of the learning rate that the first epoch of the warm-up has.", rule=within(0, 1)
     )
@@ -185,7 +186,7 @@ class Config:
         if values["model_dir"] is None and not _of_report(None, values):
             values["model_dir"] = os.path.join("saved_models", run_name(values))
         vars(self).update(values)
-        SETTINGS.check(values)
+        SETTINGS.check(values, alone=MODES[values["mode"]].advises)
 
     def __getattr__(self, name):  # what is no field of the class is in `vars`
         raise AttributeError(name)

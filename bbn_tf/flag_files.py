@@ -18,6 +18,7 @@ BEHIND = re.compile(r"\s(#|//)")
 
 PACKAGE = pathlib.Path(__file__).parent
 INSTALLED = PACKAGE / "recipes"  # where pyproject.toml puts the project's flags/ into an installed package
+COMMAND = "bbn-tf" if INSTALLED.is_dir() else "python main.py"  # how a command line begins
 OWN = INSTALLED if INSTALLED.is_dir() else PACKAGE.parent / "flags"
 
 

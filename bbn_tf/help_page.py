@@ -3,14 +3,15 @@
 import textwrap
 
 from bbn_tf.choices import CLASSIFIER, DATA, REPRESENTATION, START, as_text, listed
+from bbn_tf.flag_files import COMMAND
 
 WIDTH, STEP = 80, 4  # of the page, and by how much what belongs to another setting is set in; characters
 MOST_MODES = 3  # a setting of more modes stands among those of the run, one of fewer at each mode
 HEADINGS = {DATA: "Data", REPRESENTATION: "Model", CLASSIFIER: "Training", START: "Run"}
-USAGE = """\
+USAGE = f"""\
 Trains and evaluates BBN and its baselines on long-tailed images.
 
-  python main.py --flagfile=flags/cifar10_lt.flags --flagfile=flags/bbn.flags --seed=1
+  {COMMAND} --flagfile=flags/cifar10_lt.flags --flagfile=flags/bbn.flags --seed=1
 
 Files of data and of methods compose; of a flag that is given twice the last one
 holds. A setting that stands further to the right belongs to the choices that it

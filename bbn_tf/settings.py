@@ -94,13 +94,18 @@ class Settings(dict):
         free = [choice for choice, row in setting.table.items() if name not in row.fixes]
         return f"only with --{flag}={', '.join(free)}"
 
-    def check(self, values):
-        """Raises UserError for the first value that is needed and missing, or breaks the rule of its setting."""
+    def check(self, values, alone=False):
+        """Raises UserError for the first value that is needed and missing, or breaks a rule of its setting.
+
+        Args:
+            values: dict name -> value of all settings.
+            alone: whether values need not fit each other yet; see `Setting.fits`.
+        """
         for name, setting in self.items():
             for flag, choice in self.owners.get(name, ()):
                 if setting.needed and not values[name] and values[flag] == choice:
                     raise UserError(f"--{flag}={choice}: needs --{name}, {setting.needed}")
-            rule = setting.violation(values)
+            rule = setting.violation(values, alone)
             if rule:
                 raise UserError(rule if rule.startswith("--") else f"--{name}={as_text(values[name])}: {rule}")
 

@@ -14,7 +14,7 @@ MAY_IMPORT = {  # room -> what of bbn_tf its modules may import, besides itself
     "settings": {"choices", "errors"},
     "saving": {"models", "training"},
     "flag_files": {"errors"},
-    "help_page": {"choices"},
+    "help_page": {"choices", "flag_files"},
     "startup": set(),
     "surroundings": {"errors", "startup"},
     "data": BASE,

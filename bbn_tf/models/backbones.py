@@ -15,7 +15,7 @@ _RESNET = "bbn_tf.models.resnet:ResNet"
 def _for_cifar(n):
     """ResNet-(6n+2): 3 stages of n basic blocks behind a 3x3 convolution, for images of 32 pixels."""
     family = {"widths": (16, 32, 64), "large_images": False, "projection": False, "fan": "fan_in"}
-    return Choice(_RESNET, arguments={"blocks_per_stage": (n, n, n), **family})
+    return Choice(_RESNET, arguments={"blocks_per_stage": (n, n, n), **family}, for_small_images=True)
 
 
 def _for_photos(*blocks_per_stage, bottleneck, groups=1):
@@ -24,7 +24,7 @@ def _for_photos(*blocks_per_stage, bottleneck, groups=1):
     return Choice(_RESNET, arguments=family, grouped=groups > 1)
 
 
-# Trait: `grouped`, it has grouped convolutions, which TensorFlow can't train everywhere.
+# Traits: `grouped`, it has grouped convolutions, which TensorFlow can't train everywhere; `for_small_images`.
 BACKBONES = Table(
     "backbone",
     {f"resnet{6 * n + 2}": _for_cifar(n) for n in (1, 2, 3, 5, 7, 9)},

@@ -6,17 +6,16 @@ It says what to try first.  Its limits are round numbers and were not fitted to 
 import dataclasses
 
 from bbn_tf.models.backbones import BACKBONES
-from bbn_tf.training.fine_tuning import IMAGENET
+from bbn_tf.training.fine_tuning import FREEZE, IMAGENET
 
 FEW, LARGE = 5_000, 200_000  # training images: below, too few to change a trunk; from there on, enough for a ResNet-50
 SMALL = 64  # pixels: the largest side that CIFAR's networks are made for
 SIDES = (32, 48, 64, 96, 128, 160, 192, 224)
 EVEN = 1.5  # imbalance factor up to which classes count as even
-STEPS = ("lr_milestones", "lr_factor")  # who gives one of them wants --lr_schedule=steps
-STEPS_EPOCHS = 200  # --epochs that milestones are checked with if it is not given
+STEPS = ("lr_milestones", "lr_factor")  # a user who gives one of them wants --lr_schedule=steps
 # Flag files of BBN and of the plain network.
 FINE_TUNED = {"bbn": "bbn_finetune", "plain": "finetune"}
-FROM_NOTHING = {"bbn": "bbn", "plain": "logit_adjusted"}
+FROM_RANDOM = {"bbn": "bbn", "plain": "logit_adjusted"}
 LARGE_SET = {"bbn": "bbn_inaturalist", "plain": "ce_inaturalist"}
 
 
@@ -47,23 +46,45 @@ class Seen:
         return self.largest / self.rarest
 
     @property
+    def network(self):
+        """The row of the backbone that the user has chosen, None without."""
+        return BACKBONES.get(self.given.get("backbone"))
+
+    @property
+    def fitting(self):
+        """The largest usual side that does not enlarge the images, in pixels."""
+        return max((side for side in SIDES if side <= self.side), default=SIDES[0]) if self.encoded else self.side
+
+    @property
     def size(self):
-        """Side of what the network sees, in pixels: the largest usual one that does not enlarge the images."""
-        fitting = max((side for side in SIDES if side <= self.side), default=SIDES[0])
-        return self.given.get("image_size") or (fitting if self.encoded else self.side)
+        """Side of what the network sees, in pixels."""
+        small = self.encoded and self.network and self.network.for_small_images
+        return self.given.get("image_size") or (min(self.fitting, SMALL) if small else self.fitting)
 
     @property
     def model(self):
         return self.given.get("model") or ("plain" if self.factor <= EVEN else "bbn")
 
     @property
+    def frozen(self):
+        """Whether the user wants a frozen trunk."""
+        return bool(FREEZE[self.given.get("freeze", "none")].frozen)
+
+    @property
     def fine_tuned(self):
         """Whether the network starts from weights."""
         if "init_from" in self.given:
             return True
-        chosen = self.given.get("backbone")
-        suitable = BACKBONES[chosen].published if chosen in BACKBONES else self.size > SMALL and self.images < LARGE
-        return bool(self.imagenet and suitable)
+        may = self.network is None or bool(self.network.published)
+        if self.frozen:  # random weights would stay so
+            return may
+        suitable = may if self.network else self.size > SMALL and self.images < LARGE
+        return self.imagenet and suitable
+
+    @property
+    def unknown_network(self):
+        """Whether it starts from weights of a file that doesn't say of which network."""
+        return self.given.get("init_from", IMAGENET) != IMAGENET and "backbone" not in self.given
 
 
 def advise(seen):
@@ -86,44 +107,48 @@ def advise(seen):
 def _fine_tuned(seen):
     few = seen.images < FEW
     yield "flagfile", FINE_TUNED[seen.model], _method(seen)
-    if few:
+    if few and not seen.unknown_network:
         yield "backbone", "keras:MobileNetV3Small", f"{seen.images:,} images are enough for a small network only"
-    else:
+    elif not seen.unknown_network:
         yield "backbone", "keras:EfficientNetV2B0", f"a network of medium size, for {seen.images:,} images"
-    yield "init_from", IMAGENET, f"{seen.images:,} images are too few to train a network for photos from nothing"
+    why = f"{seen.images:,} images are too few to train a network for photos from random weights"
+    yield "init_from", IMAGENET, "a frozen trunk needs weights" if seen.frozen else why
     yield from _image_size(seen, seen.size)
     if few and "trunk_lr_factor" not in seen.given:
         yield "freeze", "trunk", f"{seen.images:,} images are too few to change the trunk; it also costs less"
-    elif seen.given.get("freeze", "none") == "none":
+    elif not seen.frozen:
         yield "freeze", "none", f"{seen.images:,} images can change the trunk, too"
         yield "trunk_lr_factor", 0.1, "but slowly, as it knows photos already"
+    if seen.given.get("optimizer") == "sgd":  # the flag file's rate is AdamW's, and SGD's default is for random weights
+        yield "learning_rate", 0.01, "a tenth of SGD's default, as the weights are trained already"
     yield from _course(seen, batch=32, epochs=30 if few else 15, cosine="falls smoothly to 0")
 
 
 def _large_photos(seen):
     yield "flagfile", LARGE_SET[seen.model], f"{_method(seen)}; the paper's settings for iNaturalist"
-    yield "backbone", "resnet50", f"{seen.images:,} images are enough to train it from nothing"
+    yield "backbone", "resnet50", f"{seen.images:,} images are enough to train it from random weights"
     yield from _image_size(seen, seen.size)
     yield from _course(seen, batch=128, epochs=90)
 
 
 def _photos(seen):
-    yield "flagfile", FROM_NOTHING[seen.model], _method(seen)
+    yield "flagfile", FROM_RANDOM[seen.model], _method(seen)
     yield "backbone", "resnet18", f"without weights to start from, {seen.images:,} images are too few for a larger one"
-    yield from _image_size(seen, min(seen.size, 128), "a third of the cost of 224")
-    yield "learning_rate", 0.05, "as for iNaturalist, whose batches are as large"
+    share = (128 / seen.size) ** 2
+    yield from _image_size(seen, min(seen.size, 128), f"{100 * share:.0f} % of the cost of {seen.size}")
+    yield from _sgd_rate(seen, "as for iNaturalist, whose batches are as large")
     yield from _course(seen, batch=128, epochs=90, cosine="falls smoothly to 0")
 
 
 def _small(seen):
     """Small images, or photos made small: what CIFAR's networks are made for."""
     few, without = seen.images < FEW, seen.side > SMALL and not seen.imagenet
-    yield "flagfile", FROM_NOTHING[seen.model], _method(seen)
+    yield "flagfile", FROM_RANDOM[seen.model], _method(seen)
     why = f"a small network, since {seen.images:,} images are few" if few else "the paper's network for small images"
     yield "backbone", "resnet14" if few else "resnet32", f"{why}{', and no weights to start from' if without else ''}"
-    yield from _image_size(seen, min(seen.size, SMALL), "what this network is made for")
+    yield from _image_size(seen, seen.size if seen.network else min(seen.size, SMALL))
     if few:
-        yield "learning_rate", 0.05, "for small batches"
+        yield from _sgd_rate(seen, "for small batches")
         yield from _course(seen, batch=32, epochs=40, cosine="falls smoothly to 0")
     elif seen.images < LARGE:
         yield from _course(seen, batch=128, epochs=200)
@@ -139,10 +164,16 @@ def _method(seen):
     return f"one branch: classes are nearly even (imbalance factor {seen.factor:.3g}), BBN would cost twice as much"
 
 
-def _image_size(seen, size, why=None):
+def _image_size(seen, size, why="what this network is made for"):
     if seen.encoded:
         usual = "the usual side" if size == SIDES[-1] else f"the images' shorter side is {seen.side} pixels"
-        yield "image_size", size, why if size < seen.size else usual
+        yield "image_size", size, why if size < seen.fitting else usual
+
+
+def _sgd_rate(seen, why):
+    """A learning rate for SGD, which the flag files are made for; of another optimizer the default holds."""
+    if seen.given.get("optimizer", "sgd") == "sgd":
+        yield "learning_rate", 0.05, why
 
 
 def _course(seen, *, batch, epochs, cosine=None):
@@ -157,14 +188,32 @@ def _course(seen, *, batch, epochs, cosine=None):
     while batch > 4 and 8 * batch > seen.images:
         batch //= 2
     batch = seen.given.get("global_batch_size", min(batch, seen.images))
-    in_steps = any(name in seen.given for name in STEPS)
-    chosen = seen.given.get("epochs", STEPS_EPOCHS if in_steps else epochs)
+    chosen = seen.given.get("epochs") or _epochs_of(seen.given.get("lr_milestones"), epochs)
     steps = seen.images // batch
     yield "global_batch_size", batch, f"{steps:,} steps an epoch"
     yield "epochs", chosen, f"{chosen * steps:,} steps"
-    if in_steps:
-        yield "lr_schedule", "steps", "for the milestones or the factor given"
-    elif cosine or chosen != epochs:
-        yield "lr_schedule", "cosine", cosine or f"the flag file's milestones are for {epochs} epochs"
     if cosine or chosen != epochs:
+        yield from _schedule(seen, chosen, cosine or f"the flag file's milestones are for {epochs} epochs")
         yield "warmup_epochs", min(5, chosen // 10), "a tenth of the epochs, at most 5"
+    elif _in_steps(seen):
+        yield "lr_schedule", "steps", "for the milestones or the factor given"
+
+
+def _schedule(seen, epochs, why):
+    """How the learning rate falls: as a cosine, or if the user wants steps, at 60 and 80 % as the paper's."""
+    if _in_steps(seen):
+        milestones = tuple(sorted({at for at in (epochs * 3 // 5, epochs * 4 // 5) if at}))
+        yield "lr_schedule", "steps", "for the milestones or the factor given"
+        yield "lr_milestones", milestones, f"60 and 80 % of {epochs} epochs, as in the paper"
+    else:
+        yield "lr_schedule", "cosine", why
+
+
+def _in_steps(seen):
+    return seen.given.get("lr_schedule") == "steps" or any(name in seen.given for name in STEPS)
+
+
+def _epochs_of(milestones, epochs):
+    """`epochs`, or more if they don't reach behind the last milestone: then it is at 80 % of them."""
+    last = milestones[-1] if milestones else 0
+    return epochs if last < epochs else -(-last * 5 // 4)

@@ -18,32 +18,35 @@ from bbn_tf.training.methods import MODELS
 NETWORK = ("backbone", "cut_layer", "image_size")  # of the run whose weights a training starts from
 
 
-def text(config, dataset, lacking=keras_weights.lacking):
+def text(config, dataset, damaged=0, lacking=keras_weights.lacking):
     """The command, what it is based on, and a line for each choice.
 
     What the user has given is kept.  If it does not go with what would fit, the command has it alone.
 
     Args:
         config: `Config` of --mode=describe.
-        dataset: `ImageDataset`.
+        dataset: `ImageDataset`, without its damaged files.
+        damaged: how many of these there are.
         lacking: see `keras_weights.lacking`.
     """
-    given = _given(config)
+    given, capped = _at_most_one_batch(_given(config), len(dataset.train_labels))
     taken = _of_the_run_to_start_from(given)
     known = {**given, **{flag: value for flag, value, _ in taken}, **_model_meant(given)}
     seen = look(dataset, known)
     advised, notes = advise(seen), []
     if why := _lacking(advised, known, lacking):
-        notes = [f"ImageNet's weights would suit these images better: {why}; then describe them again"]
         seen = look(dataset, known, imagenet=False)
+        notes.append(_without_weights(why, needed=seen.fine_tuned))
         advised = advise(seen)
-    advised = [*taken, *advised]
-    arguments = command(advised, given)
-    if reason := _refusal(arguments):
-        advised, arguments = [], command([], given)
-        notes = [f"the settings that would fit do not go with those given, which are kept alone: {reason}"]
+    if seen.unknown_network:
+        notes.append("give --backbone, the network of that file: without it training takes that of the flag file")
+    kept = _leave_out(damaged, given)
+    advised = [*taken, *advised, *kept]
+    if reason := _refusal(command(advised, given)):
+        advised, notes = kept, [_kept_alone(reason, _refusal(command(kept, given)))]
+    line = shlex.join([*flag_files.COMMAND.split(), *command(advised, given)])
     lines = [_line(flag, value, reason) for flag, value, reason in advised]
-    return "\n".join([_title(seen), f"  {shlex.join(['python', 'main.py', *arguments])}", *lines, *notes, ""])
+    return "\n".join([_title(seen), f"  {line}", *lines, *capped, *notes, ""])
 
 
 def look(dataset, given, imagenet=True):
@@ -80,9 +83,40 @@ def _model_meant(given):
     return {"model": "bbn"} if only & set(given) and "model" not in given else {}
 
 
+def _at_most_one_batch(given, images):
+    """(`given` with a batch of at most all images, list of a note about it)."""
+    batch = given.get("global_batch_size", 0)
+    if batch <= images:
+        return given, []
+    note = f"--global_batch_size={batch}: there are only {images} training images, so the command has that many"
+    return {**given, "global_batch_size": images}, [note]
+
+
+def _leave_out(damaged, given):
+    """List of (flag, value, reason): what a training needs that is not to refuse the damaged files."""
+    if not damaged or "skip_unreadable" in given:
+        return []
+    return [("skip_unreadable", True, f"training would refuse the damaged files ({damaged:,})")]
+
+
+def _without_weights(why, needed):
+    if needed:
+        return f"what is given needs ImageNet's weights: {why}"
+    return f"ImageNet's weights would suit these images better: {why}; then describe them again"
+
+
+def _kept_alone(reason, reason_alone):
+    if reason_alone:
+        return f"training refuses what is given: {reason_alone}"
+    return f"the settings that would fit do not go with those given, which are kept alone: {reason}"
+
+
 def _of_the_run_to_start_from(given):
-    """List of (flag, value, reason): the network of the run that --init_from names, if it is one."""
+    """List of (flag, value, reason): the network of the run or the published file that --init_from names."""
     path = given.get("init_from", IMAGENET)
+    for network, file in keras_weights.FILES.items():
+        if os.path.basename(path) == os.path.basename(file) and "backbone" not in given:
+            return [("backbone", network, "that of the file to start from")]
     folder = path if os.path.isdir(path) else os.path.dirname(path)
     if not path.endswith(".npz") and os.path.isfile(os.path.join(folder, "flags.txt")):
         settings = RunFolder(folder, flag="init_from").read_settings()
@@ -92,12 +126,12 @@ def _of_the_run_to_start_from(given):
 
 
 def _lacking(advised, given, lacking):
-    """Why the weights that are advised can't be had and what to do, None if they can or none are.
+    """Why ImageNet's weights can't be had and what to do, None if they can or are not in the command.
 
-    Of a network that the user has chosen it is not known: --init_from says it.
+    It is known of the networks that are advised only.
     """
     values = {flag: value for flag, value, _ in advised} | given
-    downloads = values.get("init_from") == IMAGENET and "init_from" not in given
+    downloads = values.get("init_from") == IMAGENET
     return lacking(values["backbone"]) if downloads and values["backbone"] in keras_weights.FILES else None
 
 

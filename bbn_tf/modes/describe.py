@@ -32,7 +32,8 @@ def run(config):
         print(files_report(dataset, inspection, config.data_dir))
     draw(dataset, config.data_dir if config.row("dataset").own_images else config.dataset, config.output)
     print(f"class counts and samplers, head to tail: {config.output}")
-    print("\n" + advised_command.text(config, dataset))
+    damaged = len(inspection.damaged) if inspection else 0
+    print("\n" + advised_command.text(config, dataset, damaged))
 
 
 def _inspected(config):

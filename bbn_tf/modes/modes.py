@@ -8,7 +8,6 @@ from bbn_tf.data.list_settings import LIST_FILES
 from bbn_tf.modes.formats import EXPORT_FORMATS
 from bbn_tf.training import hosts
 from bbn_tf.training.classifiers import BRANCH, CLASSIFIER_SETTING
-from bbn_tf.training.fine_tuning import weights_exist
 
 
 def _where_files_need_it(value, values):
@@ -44,7 +43,7 @@ def outside_the_run(value, values):
 def weights_to_start_from(value, values):
     """Rule for init_from."""
     inside = outside_the_run(value, values) if MODES[values["mode"]].resumes else None
-    return not_empty(value, values) or weights_exist(value, values) or inside
+    return not_empty(value, values) or inside
 
 
 def _first_stage(value, values):
@@ -110,7 +109,8 @@ FROM_RUN = Setting(
 TRAINING = (OVERWRITE, DATA_DIR, NUM_DEVICES, PROFILE_STEPS)
 
 # Traits: `does`, what --help says; `reads_data`; `of_run`, all settings are the run's in --model_dir but for those in
-# `overrides`; `of_plan`, all are the plan's; `resumes`, finished epochs are saved.
+# `overrides`; `of_plan`, all are the plan's; `resumes`, finished epochs are saved; `advises`, it says which settings
+# fit those given, so that these need not fit the defaults of the others.
 MODES = Table(
     "mode",
     train=Choice(
@@ -180,5 +180,6 @@ MODES = Table(
         OVERWRITE,
         does="shows the classes of a data set, and its damaged and duplicate files.",
         reads_data=True,
+        advises=True,
     ),
 )

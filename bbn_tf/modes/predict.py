@@ -132,7 +132,7 @@ def header(top):
 
 
 def cells(probabilities, class_names, top):
-    """class_id, then name and probability of the `top` likeliest classes; empty without probabilities."""
+    """class_id, then name and probability of the `top` most probable classes; empty without probabilities."""
     if probabilities is None:
         return [""] * (1 + 2 * top)
     order = np.argsort(-probabilities, kind="stable")[:top]

@@ -13,14 +13,14 @@ FREEZE = Table("freeze", none=Choice(None, TRUNK_LR_FACTOR), trunk=Choice(frozen
 
 
 def weights_exist(value, values):
-    """Rule for init_from."""
+    """What init_from needs."""
     if value != IMAGENET or BACKBONES[values["backbone"]].published:
         return None
     return f"no weights are published of --backbone={values['backbone']}, only of keras:... ones"
 
 
 def something_to_keep(value, values):
-    """Rule for freeze."""
+    """What freeze needs."""
     random = FREEZE[value].frozen and values["init_from"] is None and not BACKBONES[values["backbone"]].trained
     return "needs --init_from: a trunk of random weights would stay one" if random else None
 

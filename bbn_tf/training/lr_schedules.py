@@ -60,7 +60,11 @@ def _milestones(value, values):
         return None
     if list(value) != sorted(set(value)):
         return "must be in ascending order, each once"
-    if not all(1 <= milestone < values["epochs"] for milestone in value):
+    return None
+
+
+def _before_the_end(value, values):
+    if not all(1 <= milestone < values["epochs"] for milestone in value or ()):
         return f"must be at least 1 and below --epochs={values['epochs']}"
     return None
 
@@ -71,6 +75,7 @@ LR_MILESTONES = Setting(
     "Epochs (from 0) that multiply the learning rate by --lr_factor, separated by commas; empty for none.",
     kind=tuple[int, ...],
     rule=_milestones,
+    fits=_before_the_end,
 )
 LR_FACTOR = Setting("lr_factor", 0.01, "Factor that multiplies the learning rate at each milestone.", rule=above(0))
 LR_SCHEDULES = Table("lr_schedule", steps=Choice(steps, LR_MILESTONES, LR_FACTOR), cosine=Choice(cosine))

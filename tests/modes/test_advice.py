@@ -6,10 +6,12 @@ import types
 import numpy as np
 import pytest
 
-from bbn_tf import flags
+from bbn_tf import flag_files, flags
 from bbn_tf.config import Config
+from bbn_tf.errors import UserError
 from bbn_tf.modes import advised_command
 from bbn_tf.modes.advice import Seen, advise
+from bbn_tf.runs.folder import HEADER
 
 FOLDER = {"dataset": "folder", "data_dir": "photos"}
 # images, classes, largest, rarest, side, encoded, whether ImageNet's weights can be had -> flag file, settings
@@ -85,7 +87,7 @@ def test_every_choice_has_a_reason_with_the_numbers():
     reasons = {flag: reason for flag, _, reason in advise(seen_of(CASES["hundreds of photos"][0]))}
     assert all(reasons.values())
     assert reasons["flagfile"] == "BBN: 300 to 9 images a class, imbalance factor 33.33"
-    assert reasons["init_from"] == "640 images are too few to train a network for photos from nothing"
+    assert reasons["init_from"] == "640 images are too few to train a network for photos from random weights"
     assert (reasons["global_batch_size"], reasons["epochs"]) == ("20 steps an epoch", "600 steps")
 
 
@@ -98,8 +100,9 @@ class Photos(types.SimpleNamespace):
         return 480
 
 
-def text_of(given, why_not=None):
-    return advised_command.text(Config(mode="describe", output="x.png", **given), Photos(), lambda backbone: why_not)
+def text_of(given, why_not=None, damaged=0):
+    config = Config(mode="describe", output="x.png", **given)
+    return advised_command.text(config, Photos(), damaged, lambda backbone: why_not)
 
 
 def parsed(text):
@@ -111,15 +114,27 @@ def parsed(text):
     [
         ({"data_dir": "my photos", "seed": 3}, {"backbone": "keras:MobileNetV3Small", "freeze": "trunk"}),
         ({"image_size": 32}, {"backbone": "resnet14", "init_from": None}),
-        ({"backbone": "resnet50"}, {"init_from": None, "image_size": 64}),
+        ({"backbone": "resnet50"}, {"init_from": None, "image_size": 224}),
+        ({"backbone": "resnet20"}, {"init_from": None, "image_size": 64}),
         ({"backbone": "keras:DenseNet121"}, {"init_from": "imagenet", "image_size": 224}),
         ({"model": "plain", "loss": "focal", "focal_gamma": 1.5}, {"logit_adjustment": None, "sampler": "uniform"}),
         ({"adaptor": "equal"}, {"model": "bbn"}),
         ({"epochs": 8, "lr_schedule": "cosine", "warmup_epochs": 2}, {"freeze": "trunk"}),
-        ({"lr_milestones": (100, 150)}, {"lr_schedule": "steps", "epochs": 200}),
+        ({"lr_milestones": (100, 150)}, {"lr_schedule": "steps", "epochs": 188}),
+        ({"lr_milestones": (12, 25)}, {"lr_schedule": "steps", "epochs": 30}),
+        ({"lr_schedule": "steps"}, {"epochs": 30, "lr_milestones": (18, 24), "freeze": "trunk"}),
+        ({"lr_factor": 0.1, "epochs": 1}, {"lr_schedule": "steps", "lr_milestones": (), "warmup_epochs": 0}),
+        ({"epochs": 60}, {"lr_schedule": "cosine", "warmup_epochs": 5, "init_from": "imagenet"}),
+        ({"epochs": 3}, {"lr_schedule": "cosine", "warmup_epochs": 0}),
+        ({"freeze": "trunk"}, {"backbone": "keras:MobileNetV3Small", "init_from": "imagenet"}),
+        ({"init_from": "imagenet"}, {"backbone": "keras:MobileNetV3Small", "freeze": "trunk"}),
+        ({"optimizer": "sgd"}, {"learning_rate": 0.01, "init_from": "imagenet"}),
+        ({"optimizer": "sgd", "learning_rate": 0.3}, {"init_from": "imagenet"}),
+        ({"optimizer": "adamw", "image_size": 32}, {"learning_rate": 0.001, "backbone": "resnet14"}),
         ({"trunk_lr_factor": 0.5}, {"freeze": "none", "init_from": "imagenet"}),
         ({"validation_fraction": 0.25, "skip_unreadable": True}, {"freeze": "trunk"}),
-        ({"init_from": "weights.h5", "optimizer": "sgd"}, {"freeze": "trunk", "backbone": "keras:MobileNetV3Small"}),
+        ({"init_from": "a/efficientnetv2-b0_notop.h5"}, {"freeze": "trunk", "backbone": "keras:EfficientNetV2B0"}),
+        ({"init_from": "a.npz", "backbone": "resnet50", "optimizer": "sgd"}, {"freeze": "trunk", "image_size": 224}),
     ],
     ids=lambda given: " ".join(given),
 )
@@ -134,6 +149,79 @@ def test_weights_out_of_reach_cost_one_line_that_says_how_they_get_there():
     text = text_of(FOLDER, why_not="URL can't be downloaded (no answer); put this file into FOLDER")
     assert parsed(text).backbone == "resnet14" and parsed(text).init_from is None
     assert [line for line in text.splitlines() if "put this file into FOLDER" in line] == text.splitlines()[-1:]
+
+
+def test_the_trunk_of_weights_out_of_reach_stays_frozen():
+    text = text_of({**FOLDER, "freeze": "trunk", "epochs": 60}, why_not="put this file into FOLDER")
+    assert (parsed(text).init_from, parsed(text).freeze, parsed(text).epochs) == ("imagenet", "trunk", 60)
+    assert text.splitlines()[-1] == "what is given needs ImageNet's weights: put this file into FOLDER"
+
+
+@pytest.mark.parametrize("file", ["resnet.npz", "weights.h5"])
+def test_the_network_of_a_file_is_not_guessed(file):
+    text = text_of({**FOLDER, "init_from": file})
+    assert "--backbone" not in text.splitlines()[1] and parsed(text).init_from == file
+    assert text.splitlines()[-1].startswith("give --backbone, the network of that file")
+
+
+def test_the_network_of_a_second_stage_is_not_guessed(tmp_path):
+    (tmp_path / "flags.txt").write_text(f"{HEADER}\n--mode=probe\n--from_run=first\n")
+    text = text_of({**FOLDER, "init_from": str(tmp_path)})
+    assert "--backbone" not in text.splitlines()[1] and "give --backbone" in text
+
+
+@pytest.mark.parametrize(
+    ("numbers", "given", "advised"),
+    [  # 20,000 photos and 640 photos without weights; of what size and why
+        ((20_000, 50, 3000, 12, 600, True, False), {}, (128, "33 % of the cost of 224")),
+        ((20_000, 50, 3000, 12, 170, True, False), {}, (128, "64 % of the cost of 160")),
+        ((640, 6, 300, 9, 200, True, False), {}, (64, "what this network is made for")),
+        ((640, 6, 300, 9, 200, True, False), {"backbone": "resnet50"}, (192, "the images' shorter side is 200 pixels")),
+        ((640, 6, 300, 9, 600, True, False), {"backbone": "resnet50"}, (224, "the usual side")),
+        ((20_000, 50, 3000, 12, 600, True, False), {"backbone": "resnet32"}, (64, "what this network is made for")),
+    ],
+)
+def test_the_size_is_the_networks(numbers, given, advised):
+    assert [line[1:] for line in advise(seen_of(numbers, **given)) if line[0] == "image_size"] == [advised]
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_learning_rate_is_for_its_optimizer(name, optimizer):
+    advised = {flag: value for flag, value, _ in advise(seen_of(CASES[name][0], optimizer=optimizer))}
+    if optimizer == "adamw":
+        assert "learning_rate" not in advised
+    else:
+        assert (advised.get("learning_rate") == 0.01) == (advised.get("init_from") == "imagenet")
+
+
+def test_damaged_files_are_left_out():
+    text = text_of(FOLDER, damaged=2)
+    assert parsed(text).skip_unreadable and parsed(text).freeze == "trunk"
+    assert "  --skip_unreadable: training would refuse the damaged files (2)" in text.splitlines()
+    assert text_of({**FOLDER, "skip_unreadable": True}, damaged=2) == text_of({**FOLDER, "skip_unreadable": True})
+
+
+def test_a_batch_has_at_most_all_images():
+    text = text_of({**FOLDER, "global_batch_size": 1000})
+    assert parsed(text).global_batch_size == 640 and "--epochs=30: 30 steps" in text
+    assert text.splitlines()[-1].startswith("--global_batch_size=1000: there are only 640 training images")
+
+
+def test_an_installed_program_names_its_own_command(monkeypatch):
+    monkeypatch.setattr(flag_files, "COMMAND", "bbn-tf")
+    assert text_of(FOLDER).splitlines()[1].startswith("  bbn-tf --flagfile=")
+
+
+@pytest.mark.parametrize("setting", [{"lr_milestones": (9, 3)}, {"warmup_epochs": -1}, {"freeze": "x"}])
+def test_what_makes_no_sense_with_anything_is_refused_at_once(setting):
+    with pytest.raises(UserError, match=f"--{next(iter(setting))}="):
+        Config(mode="describe", output="x.png", **FOLDER, **setting)
+
+
+def test_what_training_would_refuse_is_said():
+    text = text_of({**FOLDER, "backbone": "resnet50", "freeze": "trunk"})
+    assert text.splitlines()[-1].startswith("training refuses what is given: --freeze=trunk: needs --init_from")
 
 
 def test_what_does_not_go_with_it_is_said_and_kept_alone():
