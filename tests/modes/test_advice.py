@@ -234,5 +234,5 @@ def test_the_network_of_a_run_to_start_from(finished_run):
     run = finished_run(dataset="digits_lt", model="plain").model_dir
     text = text_of({**FOLDER, "init_from": run})
     config = parsed(text)
-    assert (config.backbone, config.init_from, config.freeze) == ("resnet8", run, "trunk")
-    assert "--backbone=resnet8: that of the run to start from" in text
+    assert (config.backbone, config.init_from, config.freeze) == ("tiny", run, "trunk")
+    assert "--backbone=tiny: that of the run to start from" in text
