@@ -29,6 +29,19 @@ def test_a_classifier_standardises_and_has_alpha_one_half(tmp_path):
     np.testing.assert_array_equal(again(IMAGES), classifier(IMAGES))
 
 
+def test_compiled_metrics_are_of_the_mixed_logits_and_the_uniform_streams_labels():
+    model = bbn_tf.build_bbn(data_for("resnet8"))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(loss=loss, metrics=["accuracy"], run_eagerly=True)
+    pair = tuple(np.float32([IMAGES, IMAGES[::-1]]) / 255)
+    predicted = np.argmax(model(pair), axis=-1)
+    labels = predicted.copy()
+    labels[:2] = 1 - labels[:2]  # two of six are wrong; all are wrong by the other stream's
+    logs = model.test_on_batch(pair, (labels, 1 - predicted), return_dict=True)
+    assert logs["accuracy"] == pytest.approx(4 / 6)
+    assert {"conventional_loss", "rebalancing_loss"} <= set(logs)
+
+
 def test_a_network_of_ones_own_by_a_name():
     image = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(2, 3, name="last")(keras.layers.Conv2D(2, 3, name="first")(image))
