@@ -13,9 +13,15 @@ from bbn_tf.errors import UserError
 
 
 def channels_last() -> None:
-    """Raises UserError if Keras takes images otherwise than the networks here; the program itself would change that."""
+    """Raises UserError if Keras expects another image layout than the networks here; the program itself sets it."""
     if keras.config.image_data_format() != "channels_last":
         raise UserError('Keras: must be set with keras.config.set_image_data_format("channels_last")')
+
+
+def is_training(mode: str) -> None:
+    """Raises UserError if a mode other than `train` is asked for: only the command reads what it takes from a run."""
+    if mode != "train":
+        raise UserError(f"mode={mode!r}: must be 'train' from Python; for this one run bbn-tf --mode={mode}")
 
 
 def one_of(argument: str, name: Any, names: Collection[str]) -> None:
