@@ -336,7 +336,9 @@ def test_what_a_file_sets_for_two_choices_is_left_out_with_the_one_replaced(caps
     """`logit_adjustment` belongs to a loss and to a classifier of second stages."""
     config = parse("--flagfile=flags/logit_adjusted.flags", "--loss=focal")
     assert (config.loss, config.logit_adjustment) == ("focal", None)
-    assert capsys.readouterr().out.endswith("left out, not made for --loss=focal; give your own, or the defaults hold\n")
+    assert capsys.readouterr().out.endswith(
+        "left out, not made for --loss=focal; give your own, or the defaults hold\n"
+    )
 
 
 @pytest.mark.parametrize(
