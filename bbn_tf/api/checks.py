@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from bbn_tf.choices import listed, similar
+from bbn_tf.choices import is_seed, listed, similar
 from bbn_tf.errors import UserError
 
 
@@ -28,6 +28,19 @@ def one_of(argument: str, name: Any, names: Collection[str]) -> None:
     """Raises UserError if a name is not one of `names`."""
     if name not in list(names):
         raise UserError(f"{argument}={name!r}: must be one of {listed(names)}{similar(str(name), names)}")
+
+
+def has(argument: str, value: Any, attribute: str, wanted: str) -> None:
+    """Raises UserError if an object is not what it must be, by an attribute that it lacks."""
+    if not hasattr(value, attribute):
+        raise UserError(f"{argument}: must be {wanted}; received a {type(value).__name__}")
+
+
+def seed(value: Any) -> None:
+    """Raises UserError if a value can't be a seed."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or is_seed(value, {}):
+        raise UserError(f"seed={value!r}: must be a whole number, at least 0 and below 2^32")
 
 
 def batch_size(value: Any, num_images: int) -> None:

@@ -64,6 +64,12 @@ def test_what_a_network_refuses(tmp_path, monkeypatch):
         bbn_tf.build_bbn(data_for("resnet8"), init_from=str(tmp_path / "none"))
     with pytest.raises(UserError, match=r"^backbone=resnet33: unknown \(similar: resnet3"):
         backbones.made("resnet33")
+    model = bbn_tf.build_bbn(data_for("resnet8"))
+    for wrong in (model.inference(), "run"):
+        with pytest.raises(UserError, match="^model: must be what build_bbn has made, or .*; received a (Funct|str)"):
+            bbn_tf.inference_model(wrong, data_for("resnet8"))
+    with pytest.raises(UserError, match="^data: must be what streams has made, or the run; received a BBN$"):
+        bbn_tf.inference_model(model, model)
     monkeypatch.setattr(keras.config, "image_data_format", lambda: "channels_first")
     calls = (lambda: bbn_tf.build_bbn(data_for("resnet8")), lambda: bbn_tf.train_and_evaluate(bbn_tf.Config()))
     for call in calls:
