@@ -39,7 +39,7 @@ BACKBONES = Table(
     resnext50_32x4d=_for_photos(3, 4, 6, 3, bottleneck=True, groups=32),
     **NETWORKS,
 )
-BACKBONES.own = "; one of your own must be registered (bbn_tf.models.backbones.register) by the script that you start"
+BACKBONES.own = "; one of your own must be registered (bbn_tf.register_backbone) by the script that you start"
 
 
 def made(backbone):
