@@ -11,6 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from bbn_tf.api import checks
+from bbn_tf.choices import IMAGENET_MEAN, IMAGENET_STD
 from bbn_tf.data import input_pipeline
 from bbn_tf.data.augmentations import AUGMENTATIONS
 from bbn_tf.data.image_dataset import ImageDataset
@@ -18,7 +19,6 @@ from bbn_tf.data.read_images import ReadDataset
 from bbn_tf.data.samplers import SAMPLERS
 from bbn_tf.errors import UserError
 from bbn_tf.models.backbones import BACKBONES
-from bbn_tf.models.keras_table import IMAGENET_MEAN, IMAGENET_STD
 
 ENDLESS = 2**31  # epochs
 
