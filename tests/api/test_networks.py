@@ -89,3 +89,11 @@ def test_alpha_by_the_epochs_of_fit_or_by_ones_own():
     for wrong in ("sine", "beta"):  # which is drawn at every step
         with pytest.raises(UserError, match=f"^adaptor='{wrong}': must be a function, or one of equal, parabolic_inc"):
             bbn_tf.CumulativeLearning(adaptor=wrong)
+
+
+def test_an_epoch_without_an_end_is_refused():
+    data = data_for("resnet8")
+    model = bbn_tf.build_bbn(data)
+    model.compile(loss="mse", run_eagerly=True)
+    with pytest.raises(UserError, match="^fit: needs steps_per_epoch=data.steps_per_epoch, or its first epoch"):
+        model.fit(data.dataset, callbacks=[bbn_tf.CumulativeLearning()], shuffle=False, verbose=0)
