@@ -14,7 +14,7 @@ def test_a_run_answers_for_images_as_they_are(finished_run, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     shutil.copytree(config.model_dir, tmp_path / "run")
     lines = {"bbn_tf": bbn_tf}
-    exec(BLOCKS[4], lines)
+    exec(BLOCKS[5], lines)
     run, classifier, error = lines["run"], lines["classifier"], lines["metrics"]["top1_error"]
     finished, last = capsys.readouterr().out.splitlines()[-2:]
     assert "run: already finished" in finished and last == f"{error} {tuple('0123456789')}"
