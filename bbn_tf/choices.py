@@ -20,6 +20,9 @@ CLASSIFIER = "classifier"
 SECOND_STAGE = "second stage"
 MOST_LISTED = 20  # choices that a message names all
 
+# Per channel, of photographs scaled to [0, 1]: the published code's, and those of many networks of Keras.
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
 
 @dataclasses.dataclass(frozen=True)
 class Setting:

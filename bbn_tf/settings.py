@@ -2,10 +2,16 @@
 
 import collections
 import dataclasses
+import numbers
 import os
+import typing
 
-from bbn_tf.choices import DATA, as_text, listed
+from bbn_tf.choices import DATA, as_text, listed, similar
 from bbn_tf.errors import UserError
+
+ABSTRACT = {int: numbers.Integral, float: numbers.Real}  # NumPy's numbers are numbers, too
+WANTED = {str: "a text", bool: "True or False", int: "a whole number", float: "a number"}
+WANTED_OF_SEVERAL = {str: "a list of texts", int: "a list of whole numbers"}
 
 
 class Settings(dict):
@@ -47,12 +53,10 @@ class Settings(dict):
             dict name -> value.
 
         Raises:
-            UserError: a given setting has no meaning with the choices, or a choice fixes another value.
-            TypeError: a name is unknown.
+            UserError: a given setting is unknown, of another type or without a meaning with the choices, or a choice
+                fixes another value.
         """
-        given = {name: value for name, value in given.items() if value is not None}
-        if unknown := sorted(set(given) - set(self)):
-            raise TypeError(f"{unknown[0]!r} is not a setting")
+        given = {name: self._of_its_type(name, value) for name, value in given.items() if value is not None}
         values, fixed, queue = {}, {}, collections.deque(self.core)
         while queue:
             setting = queue.popleft()
@@ -70,6 +74,12 @@ class Settings(dict):
             if name not in values and not (recorded and value in self.defaults[name]):
                 raise UserError(f"--{name}={as_text(value)}: {self.no_meaning(name, values)}")
         return {name: self._found(name, values.get(name)) for name in self}
+
+    def _of_its_type(self, name, value):
+        """A given value as the setting's type, since Python's users give lists, 1 for 1.0, and `Path`s."""
+        if name not in self:
+            raise UserError(f"{name}={value!r}: there is no such setting{similar(name, self)}")
+        return os.path.expanduser(_typed(self[name], value)) if self[name].path else _typed(self[name], value)
 
     def _found(self, name, value):
         """The value; as an absolute path if it is one of the data's files, found from the working directory."""
@@ -108,6 +118,30 @@ class Settings(dict):
             rule = setting.violation(values, alone)
             if rule:
                 raise UserError(rule if rule.startswith("--") else f"--{name}={as_text(values[name])}: {rule}")
+
+
+def _typed(setting, value):
+    """A value as the setting's type.
+
+    Raises:
+        UserError: it has another one.
+    """
+    kind = setting.type
+    if typing.get_origin(kind) is tuple:
+        (part, *_) = typing.get_args(kind)
+        if isinstance(value, (list, tuple)) and all(_is(part, each) for each in value):
+            return tuple(part(each) for each in value)
+        raise UserError(f"{setting.name}={value!r}: must be {WANTED_OF_SEVERAL[part]}")
+    if setting.path and isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if not _is(kind, value):
+        raise UserError(f"{setting.name}={value!r}: must be {WANTED[kind]}")
+    return kind(value)
+
+
+def _is(kind, value):
+    """Whether a value is of a type, or can stand for it; True is no number."""
+    return isinstance(value, ABSTRACT.get(kind, kind)) and (kind is bool or not isinstance(value, bool))
 
 
 def _row(setting, value):

@@ -282,7 +282,7 @@ def test_unknown_setting_in_flags_txt(tmp_path):
         (
             "backbone=mine",
             "--backbone=mine: unknown; --help lists all; one of your own must be registered "
-            "(bbn_tf.models.backbones.register) by the script that you start",
+            "(bbn_tf.register_backbone) by the script that you start",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""What `import bbn_tf` offers to a program of one's own: names and type hints for what the packages do."""
+"""What `import bbn_tf` offers to your own program: names and type hints for what the packages do."""
 
 from bbn_tf import surroundings
 

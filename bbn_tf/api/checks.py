@@ -8,20 +8,39 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from bbn_tf.choices import listed, similar
+from bbn_tf.choices import is_seed, listed, similar
 from bbn_tf.errors import UserError
 
 
 def channels_last() -> None:
-    """Raises UserError if Keras takes images otherwise than the networks here; the program itself would change that."""
+    """Raises UserError if Keras expects another image layout than the networks here; the program itself sets it."""
     if keras.config.image_data_format() != "channels_last":
         raise UserError('Keras: must be set with keras.config.set_image_data_format("channels_last")')
+
+
+def is_training(mode: str) -> None:
+    """Raises UserError if a mode other than `train` is asked for: only the command reads what it takes from a run."""
+    if mode != "train":
+        raise UserError(f"mode={mode!r}: must be 'train' from Python; for this one run bbn-tf --mode={mode}")
 
 
 def one_of(argument: str, name: Any, names: Collection[str]) -> None:
     """Raises UserError if a name is not one of `names`."""
     if name not in list(names):
         raise UserError(f"{argument}={name!r}: must be one of {listed(names)}{similar(str(name), names)}")
+
+
+def has(argument: str, value: Any, attribute: str, wanted: str) -> None:
+    """Raises UserError if an object is not what it must be, by an attribute that it lacks."""
+    if not hasattr(value, attribute):
+        raise UserError(f"{argument}: must be {wanted}; received a {type(value).__name__}")
+
+
+def seed(value: Any) -> None:
+    """Raises UserError if a value can't be a seed."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or is_seed(value, {}):
+        raise UserError(f"seed={value!r}: must be a whole number, at least 0 and below 2^32")
 
 
 def batch_size(value: Any, num_images: int) -> None:

@@ -1,4 +1,4 @@
-"""Networks for a training of one's own: a BBN of any backbone, and the classifier that it becomes."""
+"""Networks for your own training: a BBN of any backbone, and the classifier that it becomes."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -57,7 +57,12 @@ def inference_model(model: keras.Model, data: Standardised) -> keras.Model:
 
     Returns:
         `keras.Model` images [B, H, W, 3] with values from 0 to 255 -> logits [B, C].
+
+    Raises:
+        UserError: an argument is not that.
     """
+    checks.has("model", model, "inference", "what build_bbn has made, or the model of a run that load_run has read")
+    checks.has("data", data, "std", "what streams has made, or the run")
     inference = model.inference()
     image = keras.Input(inference.input_shape[1:], name="image")
     scale, offset = [1 / (255 * s) for s in data.std], [-m / s for m, s in zip(data.mean, data.std, strict=True)]
@@ -68,16 +73,16 @@ def inference_model(model: keras.Model, data: Standardised) -> keras.Model:
 def register_backbone(
     name: str, model: keras.Model, cut_layer: str, mean: Sequence[float], std: Sequence[float]
 ) -> None:
-    """Makes a functional Keras model of one's own a backbone, from whose weights trunk and branches start.
+    """Makes your own functional Keras model a backbone, from whose weights trunk and branches start.
 
     Args:
-        name: as `streams` and `--backbone` will name it.
+        name: as `streams` and `--backbone` will name it; not that of a network of the table.
         model: image [B, H, W, 3] -> features [B, D].
         cut_layer: name of the first layer of its last block, of which BBN makes two.
-        mean, std: per channel, of images scaled to [0, 1], as the model was trained; (0, 0, 0) and (1/255, 1/255,
-            1/255) of one that takes values from 0 to 255.
+        mean, std: three numbers each, of red, green and blue scaled to [0, 1], as the model was trained; (0, 0, 0) and
+            (1/255, 1/255, 1/255) of one that takes values from 0 to 255.
 
     Raises:
-        UserError: `model` is no such model, or can't be cut there.
+        UserError: `model` is no such model, or can't be cut there; or another argument is not that.
     """
     backbones.register(name, model, cut_layer, mean, std)

@@ -52,8 +52,9 @@ def train_and_evaluate(config: Config) -> dict[str, Any] | None:
         Content of metrics.json; None on hosts but the first.
 
     Raises:
-        UserError: settings, data or folder do not fit, or the loss is not finite.
+        UserError: the mode is another one than `train`; settings, data or folder do not fit; or the loss is not finite.
     """
+    checks.is_training(config.mode)
     checks.channels_last()
     figures: dict[str, Any] | None = train.train_and_evaluate(config)
     return figures

@@ -1,4 +1,4 @@
-"""BBN's two streams of images of one's own: one uniform, one resampled, augmented and standardised."""
+"""BBN's two streams of your own images: one uniform, one resampled, augmented and standardised."""
 
 import contextlib
 import dataclasses
@@ -11,13 +11,14 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from bbn_tf.api import checks
+from bbn_tf.choices import IMAGENET_MEAN, IMAGENET_STD
 from bbn_tf.data import input_pipeline
 from bbn_tf.data.augmentations import AUGMENTATIONS
 from bbn_tf.data.image_dataset import ImageDataset
 from bbn_tf.data.read_images import ReadDataset
 from bbn_tf.data.samplers import SAMPLERS
+from bbn_tf.errors import UserError
 from bbn_tf.models.backbones import BACKBONES
-from bbn_tf.models.keras_table import IMAGENET_MEAN, IMAGENET_STD
 
 ENDLESS = 2**31  # epochs
 
@@ -46,7 +47,7 @@ class Streams:
         return self.batches()
 
     def batches(self, initial_epoch: int = 0, epochs: int = ENDLESS) -> tf.data.Dataset:
-        """The batches from one epoch (from 0) to before another: what a resumed training goes on with.
+        """The batches from one epoch (from 0) to before another, to resume a training.
 
         Returns:
             Dataset of ((x_c, x_r), (y_c, y_r)), x float32 [B, H, W, 3], y int64 [B], in the same order for the same
@@ -125,11 +126,12 @@ def streams(
         `Streams`.
 
     Raises:
-        UserError: an argument is not that; names the argument.
+        UserError: an argument is wrong; the message names it.
     """
     checks.one_of("backbone", backbone, BACKBONES)
     checks.one_of("augment", augment, AUGMENTATIONS.having("arrays"))
     checks.one_of("sampler", sampler, SAMPLERS)
+    checks.seed(seed)
     _leave_gpus_to_keras()
     row = BACKBONES[backbone]
     options = {"mean": row.mean or IMAGENET_MEAN, "std": row.std or IMAGENET_STD, "horizontal_flip": horizontal_flip}
@@ -163,6 +165,8 @@ def _in_memory(dataset: tf.data.Dataset, labels: Any, read: Any) -> tuple[Any, A
     batched = checks.is_batched(dataset, labels, read)
     try:
         batches = list((dataset if batched else dataset.batch(1024)).as_numpy_iterator())
+        if not batches:
+            raise UserError("images: must be at least one; the tf.data dataset has none")
         images, found = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     except (tf.errors.InvalidArgumentError, ValueError) as error:
         raise checks.not_one_array("images", error) from error

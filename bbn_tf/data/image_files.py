@@ -5,11 +5,11 @@ import typing
 
 import numpy as np
 
+from bbn_tf.choices import IMAGENET_MEAN, IMAGENET_STD
 from bbn_tf.data import decoding, file_sets, old_rule, orientation, readers, recorded
 from bbn_tf.data.image_dataset import ImageDataset
 
 SAMPLED = 100  # images whose size is looked at
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # the published code's, of photographs
 
 
 @dataclasses.dataclass(frozen=True)

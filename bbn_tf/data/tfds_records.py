@@ -6,9 +6,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from bbn_tf.choices import IMAGENET_MEAN, IMAGENET_STD
 from bbn_tf.data import decoding, tfds_builders, tfds_labels, tfds_origin
 from bbn_tf.data.image_dataset import ImageDataset
-from bbn_tf.data.image_files import IMAGENET_MEAN, IMAGENET_STD, RecordDataset
+from bbn_tf.data.image_files import RecordDataset
 from bbn_tf.errors import UserError
 
 IN_MEMORY = 2 * 10**9  # bytes of decoded images that are held in memory

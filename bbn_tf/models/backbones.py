@@ -5,6 +5,8 @@ and leaves out the last block, and a last block with global average pooling for 
 `bbn_tf.models.resnet.ResNet`.  BBN has one trunk and two last blocks, the plain network one of each.
 """
 
+import math
+
 from bbn_tf.choices import Choice, Table, imported, similar
 from bbn_tf.errors import UserError
 from bbn_tf.models.keras_table import CUT_LAYER, NETWORKS
@@ -24,7 +26,8 @@ def _for_photos(*blocks_per_stage, bottleneck, groups=1):
     return Choice(_RESNET, arguments=family, grouped=groups > 1)
 
 
-# Traits: `grouped`, it has grouped convolutions, which TensorFlow can't train everywhere; `for_small_images`.
+# Traits: `grouped`, it has grouped convolutions, which TensorFlow can't train everywhere; `for_small_images`; `trained`, it
+# is one of the user's own, see `register`; and those in `keras_table`.
 BACKBONES = Table(
     "backbone",
     {f"resnet{6 * n + 2}": _for_cifar(n) for n in (1, 2, 3, 5, 7, 9)},
@@ -36,7 +39,7 @@ BACKBONES = Table(
     resnext50_32x4d=_for_photos(3, 4, 6, 3, bottleneck=True, groups=32),
     **NETWORKS,
 )
-BACKBONES.own = "; one of your own must be registered (bbn_tf.models.backbones.register) by the script that you start"
+BACKBONES.own = "; one of your own must be registered (bbn_tf.register_backbone) by the script that you start"
 
 
 def made(backbone):
@@ -53,25 +56,32 @@ def made(backbone):
 
 
 def register(name, model, cut_layer, mean, std):
-    """Makes a functional Keras model of your own the backbone `name`, whose weights trunk and branches start from.
-
-    Args:
-        name: as `--backbone` will name it.
-        model: `keras.Model` image [B, H, W, 3] -> features [B, D].
-        cut_layer: name of the first layer of its last block.
-        mean, std: per channel, of images scaled to [0, 1], as the model was trained; (0, 0, 0) and (1/255, 1/255,
-            1/255) of one that takes values from 0 to 255.
-
-    Raises:
-        UserError: `model` is no such model, or can't be cut there.
-    """
+    """Makes a functional Keras model a backbone; see `bbn_tf.register_backbone`, which is its public name."""
+    if not isinstance(name, str) or not name:
+        raise UserError(f"name={name!r}: must be a text, as --backbone will name it")
+    if name in BACKBONES and not BACKBONES[name].trained:
+        raise UserError(f"name={name!r}: is a network of the table; must be another name")
+    mean, std = _per_channel("mean", mean), _per_channel("std", std)
+    if min(std) <= 0:
+        raise UserError(f"std={std}: must be above 0")
     network = imported("bbn_tf.models.keras_networks:registered")(name, model, cut_layer)
     BACKBONES[name] = Choice(
         network.variant,
         CUT_LAYER,
-        mean=tuple(mean),
-        std=tuple(std),
+        mean=mean,
+        std=std,
         undivided=True,
         trained=True,
         no_batch_norm=not network.has_batch_norm(model),
     )
+
+
+def _per_channel(argument, given):
+    """Three numbers as a tuple of floats, which JSON takes."""
+    try:
+        values = tuple(float(value) for value in given)
+    except (TypeError, ValueError):
+        values = ()
+    if len(values) != 3 or not all(map(math.isfinite, values)):
+        raise UserError(f"{argument}={given!r}: must be three numbers, of red, green and blue")
+    return values

@@ -51,12 +51,12 @@ class BBN(keras.Model):
         return self.alpha * losses[0] + (1 - self.alpha) * losses[1]
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Updates both terms of Eq. 3; compiled metrics need one label per prediction, so training skips them."""
+        """Updates both terms of Eq. 3, and compiled metrics by y_c: they take one label for each prediction."""
         if not isinstance(y, (tuple, list)):
             return super().compute_metrics(x, y, y_pred, sample_weight)
         for metric, label in zip(self._branch_losses, y, strict=True):
             metric.update_state(label, y_pred)
-        return self.get_metrics_result()
+        return super().compute_metrics(x, y[0], y_pred)
 
     def branch_features(self, image):
         """Computes both branches' features of the same images, (float [B, D], float [B, D]); the trunk runs once."""

@@ -1,9 +1,8 @@
 """Where each network of `keras.applications` is cut, and how its input is standardised: rows of `BACKBONES`."""
 
-from bbn_tf.choices import Choice, Setting, not_empty
+from bbn_tf.choices import IMAGENET_MEAN, IMAGENET_STD, Choice, Setting, not_empty
 
 IMAGENET = "imagenet"  # --init_from: the weights that Keras publishes
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HALF = (0.5, 0.5, 0.5)
 CAFFE_MEAN = tuple(value / 255 for value in (123.68, 116.779, 103.939))  # red, green, blue
 CAFFE_STD = (1 / 255,) * 3

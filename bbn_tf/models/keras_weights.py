@@ -13,9 +13,10 @@ import urllib.request
 import keras
 import numpy as np
 
+from bbn_tf.choices import IMAGENET_MEAN, IMAGENET_STD
 from bbn_tf.errors import UserError
 from bbn_tf.models.keras_networks import layer_names, named_weights
-from bbn_tf.models.keras_table import IMAGENET, IMAGENET_MEAN, IMAGENET_STD
+from bbn_tf.models.keras_table import IMAGENET
 
 SHAPE = (224, 224, 3)  # MobileNets have other weights for other sizes; this one's are for all
 SECONDS_WITHOUT_ANSWER = 10

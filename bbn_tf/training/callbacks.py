@@ -53,7 +53,7 @@ class CumulativeLearning(ScheduleVariable):
         adaptor: name of an adaptor with one alpha per epoch, or a function progress T / Tmax in [0, 1] -> alpha.
 
     Raises:
-        UserError: there is no such adaptor.
+        UserError: there is no such adaptor; or, when training begins, an epoch would have no end.
     """
 
     def __init__(self, epochs: int | None = None, adaptor: str | Callable[[float], float] = "parabolic_decay") -> None:
@@ -62,6 +62,10 @@ class CumulativeLearning(ScheduleVariable):
             raise UserError(f"adaptor={adaptor!r}: must be a function, or one of {', '.join(names)}")
         super().__init__("alpha", self.alpha_at, lambda model: model.alpha)
         self.epochs, self.adaptor = epochs, adaptor if callable(adaptor) else ADAPTORS[adaptor]
+
+    def on_train_begin(self, logs=None):
+        if self.params["steps"] is None:  # Keras does not know how many batches the dataset has
+            raise UserError("fit: needs steps_per_epoch=data.steps_per_epoch, or its first epoch would have no end")
 
     def alpha_at(self, epoch: int) -> float:
         """alpha of an epoch, from 0."""

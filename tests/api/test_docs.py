@@ -37,7 +37,12 @@ def test_every_block_runs_and_changes_no_setting_of_keras(tmp_path, monkeypatch,
         assert lines["model"].history.history["alpha"] == [1.0, 0.75]
         header, *rows = (tmp_path / "history.csv").read_text().splitlines()
         assert header.startswith("epoch,alpha,") and len(rows) == 2
-        for block in BLOCKS[1:4]:
+        exec(BLOCKS[1], lines)
+        validate, logs = lines["callbacks"][1], {}
+        validate.set_model(lines["model"])
+        validate.on_epoch_end(0, logs)
+        assert logs["val_accuracy"] == np.mean(lines["logits"].argmax(axis=1) == lines["labels"])
+        for block in BLOCKS[2:5]:
             exec(block, lines)
         assert lines["labels_of_paths"] == [0] * 6 + [1] * 2
         assert lines["model"].get_layer("rebalancing_block").get_layer("last_conv")
@@ -45,7 +50,7 @@ def test_every_block_runs_and_changes_no_setting_of_keras(tmp_path, monkeypatch,
     finally:
         for name in set(BACKBONES) - found:
             del BACKBONES[name]
-    assert len(BLOCKS) == 5 and settings() == before  # the fifth: see test_runs.py
+    assert len(BLOCKS) == 6 and settings() == before  # the sixth: see test_runs.py
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed")

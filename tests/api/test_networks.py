@@ -29,6 +29,19 @@ def test_a_classifier_standardises_and_has_alpha_one_half(tmp_path):
     np.testing.assert_array_equal(again(IMAGES), classifier(IMAGES))
 
 
+def test_compiled_metrics_are_of_the_mixed_logits_and_the_uniform_streams_labels():
+    model = bbn_tf.build_bbn(data_for("resnet8"))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(loss=loss, metrics=["accuracy"], run_eagerly=True)
+    pair = tuple(np.float32([IMAGES, IMAGES[::-1]]) / 255)
+    predicted = np.argmax(model(pair), axis=-1)
+    labels = predicted.copy()
+    labels[:2] = 1 - labels[:2]  # two of six are wrong; all are wrong by the other stream's
+    logs = model.test_on_batch(pair, (labels, 1 - predicted), return_dict=True)
+    assert logs["accuracy"] == pytest.approx(4 / 6)
+    assert {"conventional_loss", "rebalancing_loss"} <= set(logs)
+
+
 def test_a_network_of_ones_own_by_a_name():
     image = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(2, 3, name="last")(keras.layers.Conv2D(2, 3, name="first")(image))
@@ -51,6 +64,12 @@ def test_what_a_network_refuses(tmp_path, monkeypatch):
         bbn_tf.build_bbn(data_for("resnet8"), init_from=str(tmp_path / "none"))
     with pytest.raises(UserError, match=r"^backbone=resnet33: unknown \(similar: resnet3"):
         backbones.made("resnet33")
+    model = bbn_tf.build_bbn(data_for("resnet8"))
+    for wrong in (model.inference(), "run"):
+        with pytest.raises(UserError, match="^model: must be what build_bbn has made, or .*; received a (Funct|str)"):
+            bbn_tf.inference_model(wrong, data_for("resnet8"))
+    with pytest.raises(UserError, match="^data: must be what streams has made, or the run; received a BBN$"):
+        bbn_tf.inference_model(model, model)
     monkeypatch.setattr(keras.config, "image_data_format", lambda: "channels_first")
     calls = (lambda: bbn_tf.build_bbn(data_for("resnet8")), lambda: bbn_tf.train_and_evaluate(bbn_tf.Config()))
     for call in calls:
@@ -70,3 +89,11 @@ def test_alpha_by_the_epochs_of_fit_or_by_ones_own():
     for wrong in ("sine", "beta"):  # which is drawn at every step
         with pytest.raises(UserError, match=f"^adaptor='{wrong}': must be a function, or one of equal, parabolic_inc"):
             bbn_tf.CumulativeLearning(adaptor=wrong)
+
+
+def test_an_epoch_without_an_end_is_refused():
+    data = data_for("resnet8")
+    model = bbn_tf.build_bbn(data)
+    model.compile(loss="mse", run_eagerly=True)
+    with pytest.raises(UserError, match="^fit: needs steps_per_epoch=data.steps_per_epoch, or its first epoch"):
+        model.fit(data.dataset, callbacks=[bbn_tf.CumulativeLearning()], shuffle=False, verbose=0)

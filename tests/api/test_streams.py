@@ -111,10 +111,15 @@ def labels_with(**changes):
         ({"sampler": "rare"}, "sampler='rare': must be one of uniform, balanced, reversed"),
         ({"batch_size": 51}, "batch_size=51: must be from 1 to 50, the number of images"),
         ({"batch_size": 1.5}, "batch_size=1.5: must be from 1"),
+        *(({"seed": seed}, f"^seed={seed}: must be a whole number, at least 0") for seed in (None, 1.5, -1, True)),
         ({"read": "x"}, "read='x': must be a function"),
         ({"read": lambda image: image / 255}, r"read: must return uint8 \[H, W, 3\]; received float64 \[8, 8, 3\]"),
         ({"images": tf.data.Dataset.range(3)}, "labels: has no meaning with a tf.data dataset"),
         ({"images": tf.data.Dataset.range(3), "labels": None}, r"a tf.data dataset must have elements \(uint8"),
+        (
+            {"images": tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).take(0), "labels": None},
+            "^images: must be at least one; the tf.data dataset has none",
+        ),
         (
             {"images": tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).repeat(), "labels": None},
             "images: the tf.data dataset has no end; leave out its repeat",

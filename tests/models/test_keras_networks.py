@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
+from bbn_tf.choices import IMAGENET_MEAN, IMAGENET_STD
 from bbn_tf.data.readers import normalise
 from bbn_tf.models import backbones, keras_weights
 from bbn_tf.models.bbn import BRANCHES, build_bbn
 from bbn_tf.models.keras_networks import named_weights
-from bbn_tf.models.keras_table import IMAGENET_MEAN, IMAGENET_STD
 
 RNG = np.random.default_rng(0)
 # The smallest member of each family -> (module of its preprocess_input, weights of the whole network and of its last

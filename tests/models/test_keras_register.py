@@ -1,5 +1,7 @@
 """What holds for every functional network, on a small one of the user's own."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -167,6 +169,32 @@ def test_what_is_no_backbone():
     with pytest.raises(UserError, match="--cut_layer=nowhere: is no layer of pooled"):
         backbones.register("pooled", pooled, "nowhere", (0, 0, 0), (1, 1, 1))
     assert not {"maps", "layer", "pooled"} & set(backbones.BACKBONES)
+
+
+def test_mean_and_std_are_three_floats_each_as_json_takes_them():
+    backbones.register("own", own_model(), "last_conv", np.float32([0, 0.5, 1]), [1, 2, np.float64(3)])
+    row = backbones.BACKBONES["own"]
+    assert json.dumps([row.mean, row.std]) == "[[0.0, 0.5, 1.0], [1.0, 2.0, 3.0]]"
+    backbones.register("own", own_model(), "last_conv", (0, 0, 0), (1, 1, 1))  # your own may be replaced
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "std", "message"),
+    [
+        ("resnet8", (0, 0, 0), (1, 1, 1), "name='resnet8': is a network of the table"),
+        (None, (0, 0, 0), (1, 1, 1), "name=None: must be a text"),
+        ("mine", 0.5, (1, 1, 1), "mean=0.5: must be three numbers, of red, green and blue"),
+        ("mine", (0, 0), (1, 1, 1), r"mean=\(0, 0\): must be three numbers"),
+        ("mine", (0, 0, "a"), (1, 1, 1), r"mean=\(0, 0, 'a'\): must be three numbers"),
+        ("mine", (0, 0, 0), (1, 1, float("nan")), r"std=\(1, 1, nan\): must be three numbers"),
+        ("mine", (0, 0, 0), (1, 1, 0), r"std=\(1.0, 1.0, 0.0\): must be above 0"),
+    ],
+)
+def test_a_name_that_is_taken_and_wrong_statistics(name, mean, std, message):
+    before = dict(backbones.BACKBONES)
+    with pytest.raises(UserError, match=f"^{message}"):
+        backbones.register(name, None, "last_conv", mean, std)
+    assert before == dict(backbones.BACKBONES)
 
 
 def test_small_images(own):
