@@ -280,8 +280,8 @@ def test_unknown_setting_in_flags_txt(tmp_path):
         ("sampler=reverse", "--sampler=reverse: must be one of uniform, balanced, reversed"),
         ("epochs=many", "--epochs=many: must be int"),
         (
-            "backbone=mine",
-            "--backbone=mine: unknown; --help lists all; one of your own must be registered "
+            "backbone=xyz",
+            "--backbone=xyz: unknown; --help lists all; one of your own must be registered "
             "(bbn_tf.register_backbone) by the script that you start",
         ),
     ],

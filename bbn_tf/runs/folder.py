@@ -234,13 +234,10 @@ class RunFolder:
         return self.metrics_file.is_file() and self.model_file.is_file()
 
     def time_starts(self, seconds=None):
-        """Keeps how long each start of the run has taken so far; begins a new start unless `seconds` are given.
+        """Keeps and returns the seconds of each start of the run, list of floats.
 
         Args:
-            seconds: since this start began, float.
-
-        Returns:
-            list of floats, the starts' seconds.
+            seconds: since this start began, float; None begins a new start.
         """
         try:
             starts = json.loads(self.starts_file.read_text())
