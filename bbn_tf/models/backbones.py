@@ -26,8 +26,8 @@ def _for_photos(*blocks_per_stage, bottleneck, groups=1):
     return Choice(_RESNET, arguments=family, grouped=groups > 1)
 
 
-# Traits: `grouped`, it has grouped convolutions, which TensorFlow can't train everywhere; `for_small_images`; `trained`,
-# it is one of the user's own, see `register`; and those in `keras_table`.
+# Traits: `grouped`, it has grouped convolutions, which TensorFlow can't train everywhere; `for_small_images`;
+# `trained`, it is one of the user's own, see `register`; and those in `keras_table`.
 BACKBONES = Table(
     "backbone",
     {f"resnet{6 * n + 2}": _for_cifar(n) for n in (1, 2, 3, 5, 7, 9)},
