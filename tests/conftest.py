@@ -94,7 +94,8 @@ def finished_run(tmp_path_factory):
     @functools.cache
     def make(**settings):
         folder = str(tmp_path_factory.mktemp("run") / "run")
-        config = Config(backbone="tiny", epochs=1, lr_milestones=(), warmup_epochs=0, model_dir=folder, **settings)
+        short = {"backbone": "tiny", "epochs": 1, "lr_milestones": (), "warmup_epochs": 0, "model_dir": folder}
+        config = Config(**{**short, **settings})
         run, dataset = RunFolder(folder), build.dataset(config)
         run.prepare(config.settings(), overwrite=False)
         keras.utils.set_random_seed(0)

@@ -10,7 +10,7 @@ from tests.api.test_docs import BLOCKS
 
 def test_a_run_answers_for_images_as_they_are(finished_run, tmp_path, monkeypatch, capsys):
     """By the lines of docs/python.md, which find the run finished already."""
-    config = finished_run()
+    config = finished_run(backbone="resnet8")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(config.model_dir, tmp_path / "run")
     lines = {"bbn_tf": bbn_tf}

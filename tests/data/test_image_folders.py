@@ -268,7 +268,7 @@ def test_from_the_first_look_to_the_prediction(own, tmp_path, capsys, without_su
     assert "train/ant/03.jpg = test/ant/again.jpg" in said and "1 in the training and the test set" in said
     assert f"python main.py --flagfile=flags/bbn.flags --data_dir={own} --dataset=folder --image_size=32 " in said
     with Image.open(picture) as image:
-        assert image.size == (840, 720)
+        assert image.size == (900, 720)
 
     assert in_process.run(*TINY, f"--data_dir={own}", f"--model_dir={folder}") == (0, "")
     figures = json.loads((folder / "metrics.json").read_text())

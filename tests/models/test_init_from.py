@@ -42,13 +42,13 @@ def values(model, part):
             "plain",
             "bbn",
             {"conventional_block": "last_block", "rebalancing_block": "last_block"},
-            "15 of 18 arrays loaded; left out: 2 classifier, class_weights",
+            "35 of 38 arrays loaded; left out: 2 classifier, class_weights",
         ),
         (
             "plain",
             "plain",
             {"last_block": "last_block"},
-            "15 of 18 arrays loaded; left out: 2 classifier, class_weights",
+            "35 of 38 arrays loaded; left out: 2 classifier, class_weights",
         ),
         ("bbn", "bbn", {name: name for name in BRANCHES}, "45 of 49 arrays loaded; left out: 4 classifier"),
         (

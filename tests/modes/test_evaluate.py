@@ -64,7 +64,7 @@ def test_a_second_stage_names_the_images_not_their_features(finished_run, tmp_pa
 
 
 def evaluated(config, **settings):
-    return evaluate.evaluate(config.replace(mode="evaluate", num_devices=1, **settings))
+    return evaluate.evaluate(config.replace(mode="evaluate", **{"num_devices": 1, **settings}))
 
 
 def test_evaluate_writes_only_where_it_is_told_to(finished_run, tmp_path, capsys):

@@ -138,8 +138,9 @@ def test_the_program_ends_with_status_1_and_one_line(exported, folder, tmp_path)
     (folder / "bad.png").write_bytes(b"no image")
     output = tmp_path / "out.csv"
     flags = ["--mode=predict", f"--model_dir={exported}", f"--images={folder}", f"--output={output}"]
-    command = [sys.executable, pathlib.Path(__file__).parents[2] / "main.py", *flags]
-    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "tests.tiny", *flags]
+    root = pathlib.Path(__file__).parents[2]
+    process = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert process.returncode == 1 and "Traceback" not in process.stderr
     assert process.stderr.splitlines()[-1].startswith(f"error: --images={folder}: 1 of 4 files can't be read")
     assert len(output.read_text().splitlines()) == 5
