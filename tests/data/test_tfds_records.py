@@ -190,7 +190,7 @@ def test_the_origin_knows_the_same_images_in_either_format(tmp_path, builder, na
     shuffled = dataclasses.replace(other, order="0")
     one.check(shuffled, "RUN", "", ordered=False)
     with pytest.raises(
-        UserError, match=f"RUN was trained on {name}/1.0.0 .tfrecord., but TFDS holds {name}/1.0.0 .array_record.; put"
+        UserError, match=f"RUN was trained on {name}/1.0.0 .tfrecord., but TFDS holds .*array_record.; put"
     ):
         one.check(shuffled, "RUN", "")
     with pytest.raises(UserError, match=f"{name}/1.0.0 .tfrecord. with other images or labels, or another order"):
