@@ -1,6 +1,7 @@
 """Four logical CPU devices, so that MirroredStrategy is tested anywhere; set before TensorFlow starts."""
 
 import os
+import tempfile
 
 import bbn_tf.__main__  # noqa: F401  (sets TensorFlow's environment before its import)
 
@@ -14,6 +15,7 @@ from tests import tiny
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
 )
+tiny.unoptimised()  # as main.py, which tests also start, is not
 
 
 LONGEST = (  # files, which begin first, so that no process is left with a long one at the end
@@ -41,8 +43,15 @@ tf.distribute.MirroredStrategy.__init__ = with_keys_of_its_own
 
 
 def pytest_configure(config):
-    """Processes are given the files in their order, not those of many tests first, which are mostly the short ones."""
+    """Processes are given the files in their order, not those of many tests first, which are mostly the short ones.
+
+    What one of them compiles with JAX, the others need not compile again.
+    """
     config.option.loadscopereorder = False
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        compiled = tempfile.TemporaryDirectory(prefix="compiled_")
+        config.add_cleanup(compiled.cleanup)
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled.name
 
 
 def pytest_collection_modifyitems(items):

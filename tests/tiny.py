@@ -9,15 +9,30 @@ import time
 
 import pytest
 
+from bbn_tf import startup
 from bbn_tf.choices import Choice
 from bbn_tf.models.backbones import BACKBONES
 
+JAX = {  # environment of a process on JAX: what it compiles is compiled fast, and once for all of them
+    "KERAS_BACKEND": "jax",
+    "XLA_FLAGS": "--xla_backend_optimization_level=0",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
 PAUSE = "PAUSE_BEFORE"  # environment variable: name of a file
 
 BACKBONES["tiny"] = Choice(
     "bbn_tf.models.resnet:ResNet",
     arguments={"blocks_per_stage": (1,), "widths": (8,), "large_images": False, "projection": False, "fan": "fan_in"},
 )
+
+
+def unoptimised():
+    """TensorFlow runs graphs as they are written: to optimise them takes a third of a training of seconds."""
+    with startup.held_back():
+        import tensorflow as tf
+
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 def without_summaries(patch):
@@ -43,6 +58,7 @@ def pause_before(name, patch):
 if __name__ == "__main__":
     from bbn_tf.__main__ import program
 
+    unoptimised()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs would ignore
     with pytest.MonkeyPatch.context() as patch:
         without_summaries(patch)

@@ -12,15 +12,12 @@ import numpy as np
 import pytest
 
 from bbn_tf.models.backbones import BACKBONES
+from tests import tiny
 from tests.image_files import write_tree
 
 ROOT = pathlib.Path(__file__).parents[2]
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "python.md").read_text(), re.MULTILINE | re.DOTALL)
-ON_JAX = {
-    "KERAS_BACKEND": "jax",
-    "JAX_PLATFORMS": "cpu",
-    "XLA_FLAGS": "--xla_backend_optimization_level=0",  # compiled fast
-}
+ON_JAX = {**tiny.JAX, "JAX_PLATFORMS": "cpu"}
 
 
 def settings():

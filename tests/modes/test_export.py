@@ -17,6 +17,7 @@ from bbn_tf.errors import UserError
 from bbn_tf.modes import build, export, formats
 from bbn_tf.runs.exported import read_export_facts
 from bbn_tf.runs.folder import RunFolder
+from tests import tiny
 from tests.image_files import encoded, pillows
 from tests.in_process import parse
 
@@ -400,7 +401,7 @@ def test_a_model_trained_on_jax_is_exported_on_tensorflow(copied_run):
     run = RunFolder(copied_run.model_dir)
     before = build.load_model(run).get_weights()
     command = [sys.executable, "-c", JAX, pathlib.Path(__file__).parents[2], run.model_file]
-    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "KERAS_BACKEND": "jax"})
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, **tiny.JAX})
     after = build.load_model(run).get_weights()
     assert any(not np.array_equal(old, new) for old, new in zip(before, after, strict=True))
     (folder,) = export.run(copied_run)

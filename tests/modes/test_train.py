@@ -22,11 +22,11 @@ from bbn_tf.runs import csv_files
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.training import callbacks, metrics
 from bbn_tf.training.evaluation import Evaluator
+from tests import tiny
 
 pytestmark = pytest.mark.usefixtures("without_summaries")
 ROOT = pathlib.Path(__file__).parents[2]
 SUMMARIES = build.summaries
-JAX = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_backend_optimization_level=0"}  # compiled in half the time
 
 
 def history(config):
@@ -278,7 +278,7 @@ def test_jax_backend_trains_to_the_same_losses(trained, tmp_path):
             f"--model_dir={tmp_path}",
             "--num_devices=1",
         ],
-        env={**os.environ, **JAX},
+        env={**os.environ, **tiny.JAX},
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -37,12 +37,9 @@ COMMAND = (
     "--validation_fraction=0.2",
 )
 ENVIRONMENT = {
-    "KERAS_BACKEND": "jax",
+    **tiny.JAX,
     "JAX_PLATFORMS": "cpu",
-    # Compiled fast, and once for the processes that come later.
-    "XLA_FLAGS": "--xla_force_host_platform_device_count=1 --xla_backend_optimization_level=0",
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    "XLA_FLAGS": tiny.JAX["XLA_FLAGS"] + " --xla_force_host_platform_device_count=1",
 }
 needs_jax = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed")
 
@@ -51,7 +48,7 @@ def start(folder, num_hosts=1, **environment):
     """The processes of a training, each with a folder of its own below `folder`."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]  # free a moment ago
-    processes, cache = [], {"JAX_COMPILATION_CACHE_DIR": str(folder.parent / "compiled")}
+    processes = []
     for host in range(num_hosts):
         hosts = [f"--coordinator=127.0.0.1:{port}", f"--num_hosts={num_hosts}", f"--host_index={host}"]
         processes.append(
@@ -59,7 +56,7 @@ def start(folder, num_hosts=1, **environment):
                 [*COMMAND, f"--model_dir={folder / str(host)}", *(hosts if num_hosts > 1 else [])],
                 text=True,
                 cwd=ROOT,
-                env={**os.environ, **ENVIRONMENT, **cache, **environment},
+                env={**os.environ, **ENVIRONMENT, **environment},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
             )

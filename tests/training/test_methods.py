@@ -59,6 +59,7 @@ def train_all(folder):
 def train_all_on_jax(folder):
     with pytest.MonkeyPatch.context() as patch:
         tiny.without_summaries(patch)
+        tiny.unoptimised()
         train_all(folder)
 
 
@@ -96,11 +97,7 @@ def trained(tmp_path_factory, without_summaries):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             check=False,
-            env={
-                **os.environ,
-                "KERAS_BACKEND": backend,
-                "XLA_FLAGS": "--xla_backend_optimization_level=0",  # compiles in half the time
-            },
+            env={**os.environ, **tiny.JAX},
         )
         assert process.returncode == 0, process.stderr[-3000:]
         return folder
