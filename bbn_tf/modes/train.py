@@ -118,7 +118,7 @@ def _train(config, run, dataset, stage, strategy, steps, start, record):
             callbacks=[*build.training_callbacks(config, run, dataset, evaluator), timed],
             verbose=0 if not run.writes else 1 if sys.stdout.isatty() else 2,
         )
-    figures = evaluator()
+    figures = evaluator.figures or evaluator()  # those of the last epoch, if this start has trained it
     model = evaluator.model  # of several hosts this one's copy, as Keras saves no distributed one without the others
     if stage is not None:
         with strategy.scope():

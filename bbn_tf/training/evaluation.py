@@ -27,11 +27,13 @@ class Evaluator:
         dataset: `ImageDataset`.
 
     Attributes:
-        figures: dict that the last call returned.
+        figures: dict that the last call returned; None before the first.
         predicted, confidence: int64 [N] and float32 [N] of the last call at alpha 0.5: the class of each evaluation
             image, and its probability.
         confusion: int64 [C, C] of them; see `metrics.confusion_matrix`.
     """
+
+    figures = None
 
     def __init__(self, model, dataset):
         self.model, self.dataset = model, dataset
