@@ -1,5 +1,6 @@
 """Four logical CPU devices, so that MirroredStrategy is tested anywhere; set before TensorFlow starts."""
 
+import gc
 import os
 import tempfile
 
@@ -19,16 +20,21 @@ tiny.unoptimised()  # as main.py, which tests also start, is not
 
 
 LONGEST = (  # files, which begin first, so that no process is left with a long one at the end
+    "test_methods.py",
     "test_hosts.py",
     "test_train.py",
-    "test_methods.py",
-    "test_resume.py",
-    "test_run_images.py",
     "test_every_flag.py",
-    "test_tensorboard.py",
+    "test_keras_networks.py",
+    "test_run_images.py",
     "test_export.py",
+    "test_resume.py",
     "test_keras_backbones.py",
     "test_sweep.py",
+    "test_datasets.py",
+    "test_list_runs.py",
+    "test_tfds_records.py",
+    "test_init_from.py",
+    "test_surroundings.py",
 )
 make_strategy = tf.distribute.MirroredStrategy.__init__
 
@@ -59,6 +65,12 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: order.get(item.path.name, len(LONGEST)))
 
 
+def pytest_collection_finish():
+    """What has been imported is no garbage: to look through it again and again takes a tenth of a short training."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="module")
 def without_summaries():
     """For files whose tests do not look at what TensorBoard shows, which costs as much time as a short training."""
@@ -79,6 +91,7 @@ def make_config(tmp_path):
             "epochs": 3,
             "lr_milestones": (2,),
             "warmup_epochs": 1,
+            "eval_every": 0,
             "global_batch_size": 32,
             "num_devices": 1,
             "model_dir": str(tmp_path / "run"),

@@ -139,7 +139,10 @@ def images(tmp_path_factory):
 @pytest.fixture
 def trained_with(tmp_path, monkeypatch, finished_run, images):
     """Function (settings) -> everything that its training would go by: the real path up to `fit`, and after it."""
-    seen = {}
+    seen, saved = {}, []
+
+    def make_evaluator(self, model, dataset):
+        self.model, self.dataset = model, dataset
 
     def fit(model, batches, **options):
         epochs, steps = options["epochs"], options["steps_per_epoch"]
@@ -160,7 +163,9 @@ def trained_with(tmp_path, monkeypatch, finished_run, images):
         seen["fit"] = [epochs, steps, drawn, variables, kinds, optimizer]
 
     monkeypatch.setattr(keras.Model, "fit", fit)
+    monkeypatch.setattr(evaluate.Evaluator, "__init__", make_evaluator)
     monkeypatch.setattr(evaluate.Evaluator, "__call__", lambda self: {"top1_error": 0.0, "per_class_error": []})
+    monkeypatch.setattr(RunFolder, "save_model", lambda self, save: saved.append(save.__self__))
     monkeypatch.setattr(csv_files, "write_evaluation", lambda folder, dataset, evaluator: None)
     monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: seen.update(determinism=True))
     mirrored = dataclasses.replace(small_sets.digits(), train_items=small_sets.digits().train_items[:, :, ::-1])
@@ -178,14 +183,14 @@ def trained_with(tmp_path, monkeypatch, finished_run, images):
             settings = {"mode": "probe", **settings}
         config = Config(**{**tiny_for(settings), **settings, "model_dir": str(tmp_path / str(next(numbers)))})
         figures = train.train_and_evaluate(config)
-        saved = build.load_model(RunFolder(config.model_dir))
+        model = saved.pop()
         loss = build.loss(config, build.dataset(config)).get_config() | {"name": None}
         replicas = build.strategy(config).num_replicas_in_sync
-        shapes = [(w.path, w.shape) for w in saved.weights]
+        shapes = [(w.path, w.shape) for w in model.weights]
         counts = figures["class_counts"], figures["num_eval"], figures["epoch"]
-        architecture = saved.to_json().count("bfloat16"), saved.to_json().count('"synchronized": true')
-        frozen = saved.to_json().count('"trainable": false')
-        return [seen.copy(), loss, replicas, shapes, digest(saved.get_weights()), counts, architecture, frozen]
+        architecture = model.to_json().count("bfloat16"), model.to_json().count('"synchronized": true')
+        frozen = model.to_json().count('"trainable": false')
+        return [seen.copy(), loss, replicas, shapes, digest(model.get_weights()), counts, architecture, frozen]
 
     return make
 

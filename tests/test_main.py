@@ -62,7 +62,14 @@ def test_help_names_every_flag_without_importing_tensorflow():
         assert f" {heavy}\n" not in process.stderr, heavy
 
 
-TINY = ("--backbone=tiny", "--epochs=2", "--lr_milestones=", "--warmup_epochs=0", "--global_batch_size=64")
+TINY = (
+    "--backbone=tiny",
+    "--epochs=2",
+    "--lr_milestones=",
+    "--warmup_epochs=0",
+    "--global_batch_size=64",
+    "--eval_every=0",
+)
 
 
 @pytest.mark.parametrize(

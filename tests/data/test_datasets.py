@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from bbn_tf.choices import Choice
-from bbn_tf.data import datasets, small_sets
+from bbn_tf.data import datasets, input_pipeline, long_tail, small_sets, tfds_records
 from bbn_tf.errors import UserError
+
+COUNTS_AT_50 = (5000, 3237, 2096, 1357, 878, 568, 368, 238, 154, 100)  # int(5000 * 50^(-i/9)), together 13,996
 
 
 def prepared(name):
@@ -68,13 +70,19 @@ def test_unprepared_data_cost_one_line_and_no_retries_without_a_network(tmp_path
         datasets.load("cifar10_lt", data_dir=str(tmp_path), imbalance_factor=50)
 
 
-@pytest.mark.skipif("not prepared('cifar10')")
-def test_cifar10_lt(monkeypatch):
+@pytest.fixture(scope="module")
+def cifar10():
+    if not prepared("cifar10"):
+        pytest.skip("cifar10 is not prepared")
+    return small_sets.cifar10()
+
+
+def test_cifar10_lt(cifar10, monkeypatch):
     """Class counts, names, balanced test set; LDAM's recipe on the published order, which is that of the ids."""
     import tensorflow_datasets as tfds
 
-    full = small_sets.cifar10()
-    monkeypatch.setitem(datasets.DATASETS, "cifar10_lt", Choice(lambda data_dir: full))  # read once for the whole test
+    full = cifar10
+    monkeypatch.setitem(datasets.DATASETS, "cifar10_lt", Choice(lambda data_dir: full))
     data = datasets.load("cifar10_lt", imbalance_factor=100)
     assert data.class_counts.tolist() == [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50]
     assert data.class_names[:2] == ("airplane", "automobile")
@@ -84,6 +92,23 @@ def test_cifar10_lt(monkeypatch):
     assert np.array_equal(data.train_items[:5000], full.train_items[airplanes])
     first = next(e for e in tfds.load("cifar10", split="test").as_numpy_iterator() if e["id"] == b"test_00000")
     assert np.array_equal(full.eval_items[0], first["image"])
+
+
+def test_cifar10_is_the_same_by_either_name(cifar10):
+    """The images that are kept at imbalance factor 50, and the crops that are drawn, before they are standardised."""
+    kept = [tfds_records.load(None, "cifar10", ("train", "test")), cifar10]
+    kept = [data.keep(long_tail.subset_indices(data.train_labels, COUNTS_AT_50, 0)) for data in kept]
+    np.testing.assert_array_equal(kept[0].train_items, kept[1].train_items)
+    np.testing.assert_array_equal(kept[0].eval_labels, kept[1].eval_labels)
+    assert kept[0].class_names == kept[1].class_names and len(kept[0].train_labels) == 13_996
+    crops = []
+    for data in kept:
+        batches = input_pipeline.training_batches(
+            data, 128, sampler="reversed", paired=True, augment="basic", seed=1, initial_epoch=0, epochs=1
+        )
+        (images, _), _ = next(iter(batches))
+        crops.append(np.round((images.numpy() * data.std + data.mean) * 255))
+    np.testing.assert_array_equal(*crops)
 
 
 @pytest.mark.skipif("not prepared('cifar100')")

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from bbn_tf.data import input_pipeline, long_tail, small_sets, tfds_builders, tfds_labels, tfds_records
+from bbn_tf.data import input_pipeline, long_tail, tfds_builders, tfds_labels, tfds_records
 from bbn_tf.data.image_dataset import ImageDataset
 from bbn_tf.errors import UserError
 from tests import in_process
 
-CIFAR_COUNTS = (5000, 3237, 2096, 1357, 878, 568, 368, 238, 154, 100)  # int(5000 * 50^(-i/9)), together 13,996
 FORMATS = ("tfrecord", "array_record")
 
 
@@ -220,24 +219,6 @@ def test_long_tail_of_a_balanced_set(tmp_path):
     for indices in classes:
         rng.shuffle(indices)
     assert tail.train_items[:, 0, 1, 0].tolist() == [*classes[0], *classes[1][:5]]
-
-
-@pytest.mark.skipif("not tfds.builder('cifar10').is_prepared()")
-def test_cifar10_is_the_same_by_either_name():
-    """The images that are kept at imbalance factor 50, and the crops that are drawn, before they are standardised."""
-    kept = [load(None, "cifar10", ("train", "test")), small_sets.cifar10()]
-    kept = [data.keep(long_tail.subset_indices(data.train_labels, CIFAR_COUNTS, 0)) for data in kept]
-    np.testing.assert_array_equal(kept[0].train_items, kept[1].train_items)
-    np.testing.assert_array_equal(kept[0].eval_labels, kept[1].eval_labels)
-    assert kept[0].class_names == kept[1].class_names and len(kept[0].train_labels) == 13_996
-    crops = []
-    for data in kept:
-        batches = input_pipeline.training_batches(
-            data, 128, sampler="reversed", paired=True, augment="basic", seed=1, initial_epoch=0, epochs=1
-        )
-        (images, _), _ = next(iter(batches))
-        crops.append(np.round((images.numpy() * data.std + data.mean) * 255))
-    np.testing.assert_array_equal(*crops)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ COMMAND = (
     "--epochs=2",
     "--lr_milestones=",
     "--warmup_epochs=0",
-    "--global_batch_size=64",
+    "--global_batch_size=60",
     "--learning_rate=0.01",
     "--eval_every=0",
     "--validation_fraction=0.2",
@@ -85,17 +85,17 @@ def one_process(tmp_path_factory):
 
 
 @needs_jax
-def test_four_hosts_of_which_one_is_lost_and_two_that_go_on_train_what_one_process_does(one_process, tmp_path):
-    processes = start(tmp_path, 4, **{tiny.PAUSE: "epoch-0001.npz"})
+def test_three_hosts_of_which_one_is_lost_and_two_that_go_on_train_what_one_process_does(one_process, tmp_path):
+    processes = start(tmp_path, 3, **{tiny.PAUSE: "epoch-0001.npz"})
     checkpoints = tmp_path / "0" / "checkpoint"
     assert wait_for(processes[0], (checkpoints / ".tmp-epoch-0001.npz").exists)
-    processes[3].kill()
+    processes[2].kill()
     (checkpoints / "epoch-0001.npz.go").touch()
     written = [process.communicate(timeout=600)[1] for process in processes]
     for host, (process, text) in enumerate(zip(processes, written, strict=True)):
         last = text.splitlines()[-1]
         assert last.startswith(f"error: --host_index={host}: ") and "another host was lost; start the same" in last
-        assert process.returncode == -signal.SIGKILL if host == 3 else process.returncode in (1, -signal.SIGABRT)
+        assert process.returncode == -signal.SIGKILL if host == 2 else process.returncode in (1, -signal.SIGABRT)
     stdout, _ = finish(start(tmp_path, 2))
     assert ["epochs 2 to 2" in text for text in stdout] == [True, True]
     assert ["error %" in text for text in stdout] == [True, False]
