@@ -1,0 +1,79 @@
+"""The runs that are kept under saved_models/: what is written about them is what they are."""
+
+import csv
+import importlib.util
+import os
+import pathlib
+import re
+
+import pytest
+
+from bbn_tf.runs.folder import RunFolder
+from tests.in_process import parse, run
+
+ROOT = pathlib.Path(__file__).parents[1]
+RUNS = sorted(path.parent for path in (ROOT / "saved_models").glob("*/metrics.json"))
+PICTURES = ROOT / "docs" / "cifar100_test"
+EXAMPLE = "cifar100_lt_if100_bbn_50epochs"  # the run that README, docs and notebook predict with
+COMPARED = "cifar100_lt_if100_ce_50epochs"
+CLOSE = 1e-3  # of a probability, between processors
+
+
+def tables(page):
+    """Cells of a Markdown page's table rows, without emphasis."""
+    lines = [line for line in page.read_text("utf-8").splitlines() if line.startswith("|")]
+    return [[cell.strip().strip("*`") for cell in line.strip("|").split("|")] for line in lines]
+
+
+@pytest.mark.parametrize("folder", RUNS, ids=lambda path: path.name)
+def test_the_table_says_what_the_files_say(folder):
+    metrics, history = RunFolder(folder).read_metrics(), RunFolder(folder).read_history()
+    (row,) = [row for row in tables(ROOT / "saved_models" / "README.md") if row[0].startswith(f"[{folder.name}]")]
+    errors = [f"{metrics[name]:.2f}" for name in ("top1_error", "many_error", "medium_error", "few_error")]
+    assert row[2:6] == errors
+    assert row[6] == str(metrics["epoch"]) == history[-1]["epoch"]
+    hours = sum(float(epoch["seconds"]) for epoch in history) / 3600
+    assert float(re.match(r"[\d.]+", row[7])[0]) == pytest.approx(hours, abs=0.05)
+    flags = (folder / "flags.txt").read_text()
+    assert f"--epochs={metrics['epoch']}\n" in flags and "--seed=0\n" in flags
+
+
+def test_readme_and_docs_repeat_it():
+    both = [RunFolder(ROOT / "saved_models" / name) for name in (EXAMPLE, COMPARED)]
+    errors = [f"{kept.read_metrics()['top1_error']:.2f}" for kept in both]
+    minutes = [round(sum(float(epoch["seconds"]) for epoch in kept.read_history()) / 60) for kept in both]
+    (row,) = [row for row in tables(ROOT / "README.md") if row[0].startswith("here, a quarter")]
+    assert row[1:] == [f"{error} ({time} min)" for error, time in zip(errors, minutes, strict=True)]
+    text = (ROOT / "docs" / "results.md").read_text("utf-8")
+    section = text[text.index("a QUARTER of the schedule") :]
+    for name, figures, time in zip(("BBN", "plain"), (kept.read_metrics() for kept in both), minutes, strict=True):
+        all_of_them, *groups = (f"{figures[f'{group}_error']:.2f}" for group in ("top1", "many", "medium", "few"))
+        assert f"| {name} | **{all_of_them}** | {' | '.join(groups)} |" in section
+        assert f" | {time} min |" in section
+    by_alpha = both[0].read_metrics()["error_by_alpha"].values()
+    assert " | ".join(f"{error:.2f}" for error in by_alpha) in section.replace("**", "")
+
+
+def read(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return {pathlib.Path(row["file"]).name: row for row in csv.DictReader(file)}
+
+
+def test_the_kept_pictures_are_classified_as_recorded(tmp_path):
+    arguments = ("--mode=predict", f"--model_dir={ROOT / 'saved_models' / EXAMPLE}", f"--images={PICTURES}")
+    assert run(*arguments, f"--output={tmp_path / 'predictions.csv'}") == (0, "")
+    seen, recorded = read(tmp_path / "predictions.csv"), read(PICTURES / "predictions.csv")
+    assert seen.keys() == recorded.keys() and len(seen) == 12
+    for name, row in recorded.items():
+        for rank in ("", "_2", "_3"):
+            assert float(seen[name][f"probability{rank}"]) == pytest.approx(float(row[f"probability{rank}"]), abs=CLOSE)
+
+
+@pytest.mark.skipif(not os.environ.get("TFDS_DATA_DIR"), reason="CIFAR-100 is not prepared")
+@pytest.mark.skipif(not importlib.util.find_spec("tensorflow_datasets"), reason="TFDS is not installed")
+def test_the_recorded_error_is_found_again():
+    from bbn_tf.modes.evaluate import evaluate
+
+    folder = ROOT / "saved_models" / EXAMPLE
+    figures = evaluate(parse("--mode=evaluate", f"--model_dir={folder}", "--num_devices=1"))
+    assert figures["top1_error"] == pytest.approx(RunFolder(folder).read_metrics()["top1_error"], abs=0.1)
