@@ -11,7 +11,7 @@ from bbn_tf.data import samplers
 
 UNIFORM_STREAM, RESAMPLED_STREAM, CONVENTIONAL_AUGMENT, REBALANCING_AUGMENT = range(4)
 BLOCK = 65_536  # candidates that rejection sampling draws at once: 2 ms of work
-# Control flow is TensorFlow's own here. To look for Python's takes a third of the time in which a pipeline is built.
+# For functions of this file, whose control flow is TensorFlow's own: to look for Python's takes time before each run.
 as_written = tf.autograph.experimental.do_not_convert
 
 
@@ -132,7 +132,7 @@ def training_batches(
     batches = batches.map(as_written(with_keys))
     if dataset.one_by_one:  # all cores decode, one image at a time, so that few images are in memory
         batches = batches.flat_map(lambda indices, keys: _one_by_one(indices, keys, own))
-    batches = batches.map(as_written(read), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    batches = batches.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     if dataset.one_by_one:
         batches = batches.batch(own.stop - own.start, drop_remainder=True)
     elif share[1] > 1:
@@ -163,7 +163,7 @@ def ordered_batches(dataset, part, batch_size):
     Returns:
         Dataset of float32 [B, H, W, 3].
     """
-    read = as_written(dataset.reader(part))
+    read = dataset.reader(part)
     count = len(dataset.part(part)[1])
     indices = tf.data.Dataset.range(-(-count // batch_size) * batch_size).map(lambda i: tf.minimum(i, count - 1))
     if dataset.one_by_one:
