@@ -11,8 +11,6 @@ from bbn_tf.data import samplers
 
 UNIFORM_STREAM, RESAMPLED_STREAM, CONVENTIONAL_AUGMENT, REBALANCING_AUGMENT = range(4)
 BLOCK = 65_536  # candidates that rejection sampling draws at once: 2 ms of work
-# For functions of this file, whose control flow is TensorFlow's own: to look for Python's takes time before each run.
-as_written = tf.autograph.experimental.do_not_convert
 
 
 def uniform_indices(num_examples, batch_size, *, seed, epoch):
@@ -114,7 +112,7 @@ def training_batches(
         return tf.data.Dataset.zip(streams).take(steps).enumerate().map(lambda step, indices: (epoch, step, indices))
 
     def indices_of(first, last, sampler):
-        return tf.data.Dataset.range(first, last).flat_map(as_written(lambda epoch: epoch_indices(epoch, sampler)))
+        return tf.data.Dataset.range(first, last).flat_map(lambda epoch: epoch_indices(epoch, sampler))
 
     def with_keys(epoch, step, indices):
         streams = range(CONVENTIONAL_AUGMENT, CONVENTIONAL_AUGMENT + len(indices))
@@ -129,7 +127,7 @@ def training_batches(
     batches = indices_of(change, epochs, sampler)
     if change > initial_epoch:
         batches = indices_of(initial_epoch, change, "uniform").concatenate(batches)
-    batches = batches.map(as_written(with_keys))
+    batches = batches.map(with_keys)
     if dataset.one_by_one:  # all cores decode, one image at a time, so that few images are in memory
         batches = batches.flat_map(lambda indices, keys: _one_by_one(indices, keys, own))
     batches = batches.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

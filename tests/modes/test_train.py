@@ -132,9 +132,12 @@ def test_other_settings_train(make_config):
     assert np.isfinite(weights(config)).all()
 
 
-def test_beta_alpha_is_drawn_every_step_and_figures_are_of_the_held_out_part(make_config):
+def test_beta_alpha_is_drawn_every_step_and_figures_are_of_the_held_out_part(make_config, monkeypatch):
+    evaluate, evaluated = Evaluator.__call__, []
+    monkeypatch.setattr(Evaluator, "__call__", lambda self: (evaluated.append(self), evaluate(self))[1])
     config = make_config(adaptor="beta", validation_fraction=0.2, epochs=2, lr_milestones=())
     figures = train.train_and_evaluate(config)
+    assert len(evaluated) == 1  # after the last epoch, not once more at the end
     rng = [np.random.default_rng((0, 1, step)).beta(0.2, 0.2) for step in range(7)]
     assert float(history(config)[1]["alpha"]) == pytest.approx(np.mean(rng))
     assert (figures["num_train"], figures["num_eval"], figures["evaluated_on"]) == (243, 62, "validation")
