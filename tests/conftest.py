@@ -9,15 +9,8 @@ import bbn_tf.__main__  # noqa: F401  (sets TensorFlow's environment before its 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import pytest
-import tensorflow as tf
 
 from tests import tiny
-
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
-)
-tiny.unoptimised()  # as main.py, which tests also start, is not
-
 
 LONGEST = (  # files, which begin first, so that no process is left with a long one at the end
     "test_methods.py",
@@ -36,16 +29,6 @@ LONGEST = (  # files, which begin first, so that no process is left with a long 
     "test_init_from.py",
     "test_surroundings.py",
 )
-make_strategy = tf.distribute.MirroredStrategy.__init__
-
-
-def with_keys_of_its_own(strategy, *args, **kwargs):
-    """A real run has one strategy a process; here each needs numbers of its own for its collective operations."""
-    tf.distribute.MirroredStrategy._collective_key_base += 1000
-    make_strategy(strategy, *args, **kwargs)
-
-
-tf.distribute.MirroredStrategy.__init__ = with_keys_of_its_own
 
 
 def pytest_configure(config):
@@ -58,6 +41,25 @@ def pytest_configure(config):
         compiled = tempfile.TemporaryDirectory(prefix="compiled_")
         config.add_cleanup(compiled.cleanup)
         os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled.name
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):  # not in pytest-xdist's controller
+        set_up_tensorflow()
+
+
+def set_up_tensorflow():
+    import tensorflow as tf
+
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
+    )
+    tiny.optimise(False)
+    make_strategy = tf.distribute.MirroredStrategy.__init__
+
+    def with_keys_of_its_own(strategy, *args, **kwargs):
+        """A real run has one strategy a process; here each needs numbers of its own for its collective operations."""
+        tf.distribute.MirroredStrategy._collective_key_base += 1000
+        make_strategy(strategy, *args, **kwargs)
+
+    tf.distribute.MirroredStrategy.__init__ = with_keys_of_its_own
 
 
 def pytest_collection_modifyitems(items):
@@ -69,6 +71,30 @@ def pytest_collection_finish():
     """What has been imported is no garbage: to look through it again and again takes a tenth of a short training."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def default_strategy():
+    """On one device, TensorFlow's default strategy, which saves a third of a training of seconds; see `mirrored`."""
+    import tensorflow as tf
+
+    from bbn_tf.modes import build
+
+    mirrored, default = build._mirrored, tf.distribute.get_strategy()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "_mirrored", lambda devices: mirrored(devices) if devices[1:] else default)
+        yield mirrored
+
+
+@pytest.fixture(scope="module")
+def mirrored(default_strategy):
+    """For files about training: MirroredStrategy on one device too, as in the program."""
+    from bbn_tf.modes import build
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "_mirrored", default_strategy)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +103,14 @@ def without_summaries():
     with pytest.MonkeyPatch.context() as patch:
         tiny.without_summaries(patch)
         yield
+
+
+@pytest.fixture
+def optimised():
+    """For a test whose computations take longer than to optimise them."""
+    tiny.optimise(True)
+    yield
+    tiny.optimise(False)
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_the_kept_pictures_are_classified_as_recorded(tmp_path):
 
 
 @pytest.mark.skipif("not prepared('cifar100')")
-def test_the_recorded_error_is_found_again():
+def test_the_recorded_error_is_found_again(optimised):
     from bbn_tf.modes.evaluate import evaluate
 
     folder = ROOT / "saved_models" / EXAMPLE

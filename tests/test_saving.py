@@ -3,8 +3,6 @@
 import json
 import pathlib
 import re
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -14,6 +12,7 @@ from bbn_tf.models.bbn import BBN, build_bbn
 from bbn_tf.models.plain import build_plain
 from bbn_tf.training.cross_entropy import AdjustedCrossEntropy
 from bbn_tf.training.sgd import SGD
+from tests import forked
 
 ROOT = pathlib.Path(__file__).parents[1]
 PROGRAM = """
@@ -68,14 +67,7 @@ def loaded(tmp_path_factory):
         ),
     }
     paths = [*(folder / f"{name}.keras" for name in expected), ROOT / "tests/fixtures/bbn_finished/model.keras"]
-    process = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *map(str, paths)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-        timeout=600,
-    )
+    process = forked.run("-c", PROGRAM, *paths)
     assert process.returncode == 0, process.stderr
     return expected, json.loads(process.stdout.splitlines()[-1])
 

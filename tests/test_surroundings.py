@@ -14,6 +14,7 @@ from bbn_tf.choices import as_text
 from bbn_tf.config import SETTINGS
 from bbn_tf.errors import UserError
 from bbn_tf.runs.folder import HEADER
+from tests import forked
 from tests.image_files import write_tree
 from tests.in_process import parse
 
@@ -45,8 +46,7 @@ def keras_home(tmp_path, monkeypatch):
 
 def shown(*before):
     """What a new process shows of Keras after some lines."""
-    command = [sys.executable, "-c", "\n".join([*before, SHOW])]
-    process = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, env=os.environ)
+    process = forked.run("-c", "\n".join([*before, SHOW]))
     assert process.returncode == 0, process.stderr
     return json.loads(process.stdout.splitlines()[-1])
 
@@ -179,17 +179,11 @@ def test_a_training_in_strange_surroundings(keras_home, tmp_path):
         write_tree(tmp_path / "made" / str(number), {"ant": 6 + number})
         root.mkdir(exist_ok=True)
         os.rename(tmp_path / "made" / str(number) / "ant", root / name)
-    settings = {"dataset": "folder", "data_dir": root, "image_size": 16, "model": "plain", "backbone": "resnet8"}
+    settings = {"dataset": "folder", "data_dir": root, "image_size": 16, "model": "plain", "backbone": "tiny"}
     settings |= {"epochs": 1, "lr_milestones": "", "warmup_epochs": 0, "global_batch_size": 8}
     settings |= {"model_dir": tmp_path / "run"}
-    process = subprocess.run(
-        [sys.executable, ROOT / "main.py", *(f"--{name}={as_text(value)}" for name, value in settings.items())],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONIOENCODING": "ascii"},
-        check=False,
-    )
+    words = (f"--{name}={as_text(value)}" for name, value in settings.items())
+    process = forked.run("-m", "tests.tiny", *words, PYTHONIOENCODING="ascii")
     assert process.returncode == 0 and "Traceback" not in process.stderr, process.stderr
     with open(tmp_path / "run" / "evaluation.csv", newline="", encoding="utf-8") as file:
         written = {int(row["class_id"]): row["class"] for row in csv.DictReader(file)}

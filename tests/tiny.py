@@ -1,5 +1,7 @@
 """A network of three convolutions, for tests in which the network does not matter: TensorFlow traces it in a second.
 
+One of three stages is there for the mixup of any of them.
+
 `python -m tests.tiny ARGUMENTS` is main.py with it, and without what TensorBoard shows.
 """
 
@@ -21,18 +23,18 @@ JAX = {  # environment of a process on JAX: what it compiles is compiled fast, a
 }
 PAUSE = "PAUSE_BEFORE"  # environment variable: name of a file
 
-BACKBONES["tiny"] = Choice(
-    "bbn_tf.models.resnet:ResNet",
-    arguments={"blocks_per_stage": (1,), "widths": (8,), "large_images": False, "projection": False, "fan": "fan_in"},
-)
+KIND = {"large_images": False, "projection": False, "fan": "fan_in"}
+for name, widths in (("tiny", (8,)), ("tiny_stages", (2, 2, 2))):
+    sizes = {"blocks_per_stage": (1,) * len(widths), "widths": widths}
+    BACKBONES[name] = Choice("bbn_tf.models.resnet:ResNet", arguments={**sizes, **KIND})
 
 
-def unoptimised():
-    """TensorFlow runs graphs as they are written: to optimise them takes a third of a training of seconds."""
+def optimise(wanted):
+    """Whether TensorFlow optimises graphs, as in main.py, which takes a third of a training of seconds."""
     with startup.held_back():
         import tensorflow as tf
 
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not wanted})
 
 
 def without_summaries(patch):
@@ -58,7 +60,7 @@ def pause_before(name, patch):
 if __name__ == "__main__":
     from bbn_tf.__main__ import program
 
-    unoptimised()
+    optimise(False)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs would ignore
     with pytest.MonkeyPatch.context() as patch:
         without_summaries(patch)

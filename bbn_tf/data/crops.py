@@ -1,5 +1,7 @@
 """Image files of any size: which square or rectangle of one is decoded and brought to the network's size."""
 
+import functools
+
 import tensorflow as tf
 
 from bbn_tf.data import containers, decoding, orientation
@@ -79,7 +81,16 @@ def decode(content, crop, size, key=None):
     Raises:
         tf.errors.InvalidArgumentError: it can't be decoded.
     """
+    content = tf.convert_to_tensor(content)  # or every other one would be traced anew
+    return tf.ensure_shape(_decoder(crop, size)(content, key), [size, size, 3])
 
+
+@functools.cache  # traced once, which takes half a second, for all that read images
+def _decoder(crop, size):
+    return tf.function(lambda content, key: _decode(content, crop, size, key))
+
+
+def _decode(content, crop, size, key):
     def part_of_jpeg(window):
         return resize(tf.io.decode_and_crop_jpeg(content, window, channels=3)[None], size)[0]
 
@@ -99,7 +110,7 @@ def decode(content, crop, size, key=None):
         image = decoding.decode(content)
         return resize(cut(image[None], crop(tf.shape(image)[:2], key)), size)[0]
 
-    return tf.ensure_shape(tf.cond(tf.io.is_jpeg(content), from_jpeg, from_other), [size, size, 3])
+    return tf.cond(tf.io.is_jpeg(content), from_jpeg, from_other)
 
 
 def cut(images, window):

@@ -1,23 +1,19 @@
 """The lines of docs/python.md, on TensorFlow and, those for arrays, on JAX."""
 
 import importlib.util
-import os
 import pathlib
 import re
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 
 from bbn_tf.models.backbones import BACKBONES
-from tests import tiny
+from tests import forked, tiny
 from tests.image_files import write_tree
 
 ROOT = pathlib.Path(__file__).parents[2]
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "python.md").read_text(), re.MULTILINE | re.DOTALL)
-ON_JAX = {**tiny.JAX, "JAX_PLATFORMS": "cpu"}
 
 
 def settings():
@@ -53,8 +49,6 @@ def test_every_block_runs_and_changes_no_setting_of_keras(tmp_path, monkeypatch,
 @pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed")
 def test_arrays_on_jax(tmp_path):
     program = BLOCKS[0] + "\nprint(keras.backend.backend(), logits.shape, model.history.history['alpha'])"
-    command = [sys.executable, "-c", program]
-    environment = {**os.environ, **ON_JAX, "PYTHONPATH": str(ROOT)}
-    process = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    process = forked.run("-c", program, cwd=tmp_path, **tiny.JAX, JAX_PLATFORMS="cpu")
     assert process.returncode == 0, process.stderr
     assert process.stdout.splitlines()[-1] == "jax (150, 3) [1.0, 0.75]"

@@ -128,7 +128,7 @@ def test_only_the_crop_of_a_turned_jpeg_is_decoded(monkeypatch):
 
     monkeypatch.setattr(tf.io, "decode_and_crop_jpeg", recorded)
     monkeypatch.setattr(decoding, "decode", None)
-    crops.decode(encoded(PHOTO, "jpeg", 6), lambda shape, key: tf.constant([10, 3, 4, 7]), 8)
+    crops._decode(encoded(PHOTO, "jpeg", 6), lambda shape, key: tf.constant([10, 3, 4, 7]), 8, key=None)
     assert decoded == [[40 - 3 - 7, 10, 7, 4]]
 
 

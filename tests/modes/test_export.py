@@ -17,7 +17,7 @@ from bbn_tf.errors import UserError
 from bbn_tf.modes import build, export, formats
 from bbn_tf.runs.exported import read_export_facts
 from bbn_tf.runs.folder import RunFolder
-from tests import tiny
+from tests import forked, tiny
 from tests.image_files import encoded, pillows
 from tests.in_process import parse
 
@@ -215,8 +215,9 @@ def test_a_crop_is_served_of_the_upright_image():
 
 
 def saved_model_cli(*arguments):
-    command = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    process = forked.run("-m", "tensorflow.python.tools.saved_model_cli", *arguments)
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 def test_saved_model_cli_shows_and_runs_it(exported, tmp_path):
@@ -388,11 +389,9 @@ def test_flags_that_do_not_fit(flags, message, finished_run):
 
 JAX = """
 import sys
-import types
-sys.path.insert(0, sys.argv[1])
 from bbn_tf.models.bbn import build_bbn
 import tests.tiny
-build_bbn("tiny", (32, 32, 3), 10).save(sys.argv[2])
+build_bbn("tiny", (32, 32, 3), 10).save(sys.argv[1])
 """
 
 
@@ -400,8 +399,8 @@ def test_a_model_trained_on_jax_is_exported_on_tensorflow(copied_run):
     pytest.importorskip("jax")
     run = RunFolder(copied_run.model_dir)
     before = build.load_model(run).get_weights()
-    command = [sys.executable, "-c", JAX, pathlib.Path(__file__).parents[2], run.model_file]
-    subprocess.run(command, check=True, capture_output=True, env={**os.environ, **tiny.JAX})
+    process = forked.run("-c", JAX, run.model_file, **tiny.JAX)
+    assert process.returncode == 0, process.stderr
     after = build.load_model(run).get_weights()
     assert any(not np.array_equal(old, new) for old, new in zip(before, after, strict=True))
     (folder,) = export.run(copied_run)

@@ -1,9 +1,6 @@
 """A network of the user's own through the modes: standardisation, a frozen trunk, resuming, export, a second stage."""
 
-import os
 import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -15,10 +12,10 @@ from bbn_tf.models import backbones
 from bbn_tf.modes import build, evaluate, export, train
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.training import checkpoints
-from tests import tiny
+from tests import forked, tiny
 from tests.in_process import parse
 
-pytestmark = pytest.mark.usefixtures("without_summaries")
+pytestmark = pytest.mark.usefixtures("mirrored", "without_summaries")
 SUMMARIES = build.summaries
 MEAN, STD = (0.25, 0.5, 0.75), (0.5, 0.25, 0.125)
 
@@ -141,10 +138,7 @@ for more in ({"freeze": "trunk"}, {"trunk_lr_factor": 0.1, "optimizer": "adamw",
 
 def test_jax(tmp_path):
     pytest.importorskip("jax")
-    environment = {**os.environ, **tiny.JAX, "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-c", JAX.replace("FOLDER", str(tmp_path))]
-    root = pathlib.Path(__file__).parents[2]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=root)
+    done = forked.run("-c", JAX.replace("FOLDER", str(tmp_path)), **tiny.JAX, JAX_PLATFORMS="cpu")
     assert done.stdout.count("\njax") == 2, done.stderr
 
 

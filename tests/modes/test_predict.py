@@ -1,8 +1,6 @@
 import csv
 import pathlib
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,6 +12,7 @@ from bbn_tf.errors import UserError
 from bbn_tf.modes import build, export, predict
 from bbn_tf.runs.exported import EXPORT_FACTS
 from bbn_tf.runs.folder import RunFolder
+from tests import forked
 from tests.image_files import encoded
 from tests.in_process import parse
 
@@ -138,9 +137,7 @@ def test_the_program_ends_with_status_1_and_one_line(exported, folder, tmp_path)
     (folder / "bad.png").write_bytes(b"no image")
     output = tmp_path / "out.csv"
     flags = ["--mode=predict", f"--model_dir={exported}", f"--images={folder}", f"--output={output}"]
-    command = [sys.executable, "-m", "tests.tiny", *flags]
-    root = pathlib.Path(__file__).parents[2]
-    process = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    process = forked.run("-m", "tests.tiny", *flags)
     assert process.returncode == 1 and "Traceback" not in process.stderr
     assert process.stderr.splitlines()[-1].startswith(f"error: --images={folder}: 1 of 4 files can't be read")
     assert len(output.read_text().splitlines()) == 5

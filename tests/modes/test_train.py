@@ -4,11 +4,8 @@ import dataclasses
 import importlib.util
 import json
 import math
-import os
 import pathlib
 import shutil
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -22,9 +19,9 @@ from bbn_tf.runs import csv_files
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.training import callbacks, metrics
 from bbn_tf.training.evaluation import Evaluator
-from tests import tiny
+from tests import forked, tiny
 
-pytestmark = pytest.mark.usefixtures("without_summaries")
+pytestmark = pytest.mark.usefixtures("mirrored", "without_summaries")
 ROOT = pathlib.Path(__file__).parents[2]
 SUMMARIES = build.summaries
 
@@ -256,22 +253,8 @@ def test_jax_backend_trains_to_the_same_losses(trained, tmp_path):
     run = RunFolder(tmp_path)
     for file in (run.metrics_file, run.model_file, run.checkpoint_files()[0][1]):
         file.unlink()
-    process = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "tests.tiny",
-            f"--flagfile={run.flags_file}",
-            f"--model_dir={tmp_path}",
-            "--num_devices=1",
-        ],
-        env={**os.environ, **tiny.JAX},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
+    settings = (f"--flagfile={run.flags_file}", f"--model_dir={tmp_path}", "--num_devices=1")
+    process = forked.run("-m", "tests.tiny", *settings, **tiny.JAX)
     assert process.returncode == 0, process.stderr
     assert "epochs 3 to 3" in process.stdout and run.read_metrics()["made_with"]["backend"] == "jax"
     losses = [

@@ -135,7 +135,7 @@ title = "Errors"
 """
 
 
-def test_interrupted_resumed_and_reported(tmp_path):
+def test_interrupted_resumed_and_reported(tmp_path, monkeypatch):
     """Ctrl-C ends the runs with their epochs saved; the next sweep goes on after them, and reports."""
     plan, folder = tmp_path / "tiny.toml", tmp_path / "runs"
     plan.write_text(REAL)
@@ -164,6 +164,7 @@ def test_interrupted_resumed_and_reported(tmp_path):
     plan.write_text(REAL.replace("--epochs=200", f"--epochs={done + 1}"))
     settings = run_folder / "flags.txt"
     settings.write_text(settings.read_text().replace("--epochs=200", f"--epochs={done + 1}"))
+    monkeypatch.setattr(sweep, "PROGRAM", (sys.executable, "-m", "tests.tiny"))
     assert run("--mode=sweep", *command, "--jobs=2") == (0, "")
     assert f"epochs {done + 1} to {done + 1}" in (folder / "ce" / "digits" / "seed0.log").read_text()
     with open(folder / "results.csv", newline="") as file:

@@ -1,12 +1,8 @@
 """Several hosts, here local processes, train what one does; one of them lost ends the others."""
 
 import importlib.util
-import os
-import pathlib
 import signal
 import socket
-import subprocess
-import sys
 import types
 
 import numpy as np
@@ -19,12 +15,10 @@ from bbn_tf.data import datasets, input_pipeline
 from bbn_tf.errors import UserError
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.training import hosts
-from tests import tiny
+from tests import forked, tiny
 from tests.training.test_resume import wait_for
 
-ROOT = pathlib.Path(__file__).parents[2]
 COMMAND = (
-    sys.executable,
     "-m",
     "tests.tiny",
     "--backbone=tiny",
@@ -52,13 +46,11 @@ def start(folder, num_hosts=1, **environment):
     for host in range(num_hosts):
         hosts = [f"--coordinator=127.0.0.1:{port}", f"--num_hosts={num_hosts}", f"--host_index={host}"]
         processes.append(
-            subprocess.Popen(
-                [*COMMAND, f"--model_dir={folder / str(host)}", *(hosts if num_hosts > 1 else [])],
-                text=True,
-                cwd=ROOT,
-                env={**os.environ, **ENVIRONMENT, **environment},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+            forked.Process(
+                *COMMAND,
+                f"--model_dir={folder / str(host)}",
+                *(hosts if num_hosts > 1 else []),
+                **{**ENVIRONMENT, **environment},
             )
         )
     return processes
@@ -66,7 +58,7 @@ def start(folder, num_hosts=1, **environment):
 
 def finish(processes):
     """What the processes wrote: (list of stdout, list of stderr); all of them ended well."""
-    written = [process.communicate(timeout=600) for process in processes]
+    written = [process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0] * len(processes), written
     return tuple(zip(*written, strict=True))
 
@@ -91,7 +83,7 @@ def test_three_hosts_of_which_one_is_lost_and_two_that_go_on_train_what_one_proc
     assert wait_for(processes[0], (checkpoints / ".tmp-epoch-0001.npz").exists)
     processes[2].kill()
     (checkpoints / "epoch-0001.npz.go").touch()
-    written = [process.communicate(timeout=600)[1] for process in processes]
+    written = [process.communicate()[1] for process in processes]
     for host, (process, text) in enumerate(zip(processes, written, strict=True)):
         last = text.splitlines()[-1]
         assert last.startswith(f"error: --host_index={host}: ") and "another host was lost; start the same" in last

@@ -5,8 +5,6 @@ import pathlib
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import keras
@@ -15,10 +13,9 @@ import pytest
 from bbn_tf.files import check_whole
 from bbn_tf.modes.build import load_model
 from bbn_tf.runs.folder import RunFolder
-from tests import in_process, tiny
+from tests import forked, in_process, tiny
 
-pytestmark = pytest.mark.usefixtures("without_summaries")
-ROOT = pathlib.Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("mirrored", "without_summaries")
 ARGUMENTS = (
     "--backbone=tiny",
     "--epochs=4",
@@ -38,14 +35,7 @@ def run(folder):
 
 def start(folder, pause_before):
     """The training in a process of its own, which does not go on when it has written that file."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.tiny", *ARGUMENTS, f"--model_dir={folder}"],
-        cwd=ROOT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, tiny.PAUSE: pause_before},
-    )
+    return forked.Process("-m", "tests.tiny", *ARGUMENTS, f"--model_dir={folder}", **{tiny.PAUSE: pause_before})
 
 
 def wait_for(process, condition, seconds=600):
@@ -140,7 +130,7 @@ def test_killed_and_stopped_by_signals(uninterrupted, tmp_path):
         process = start(tmp_path, pause_before=name)
         assert wait_for(process, lambda name=name: list(tmp_path.rglob(f".tmp-{name}")))
         process.send_signal(number)
-        stdout, stderr = process.communicate(timeout=600)
+        stdout, stderr = process.communicate()
         assert process.returncode == status and "Traceback" not in stderr, stderr
         if status > 0:
             stopped = "stopped; finished epochs are saved, the same command resumes after them"
