@@ -19,6 +19,8 @@ LONGEST = (  # files, which begin first, so that no process is left with a long 
     "test_every_flag.py",
     "test_keras_networks.py",
     "test_run_images.py",
+    "test_published.py",
+    "test_second_stage.py",
     "test_export.py",
     "test_resume.py",
     "test_keras_backbones.py",
