@@ -1,11 +1,12 @@
 """Python programs in processes of their own that start at once: forked from one that has imported TensorFlow.
 
-To import it takes 7 s of a processor, more than what most of these programs then do.
+To import it takes 7 s of a processor, more than what most of these programs then do.  What Python draws when it starts,
+as the order of a set of strings, is the same in all of them.
 """
 
+import atexit
 import io
 import multiprocessing
-import multiprocessing.reduction
 import os
 import pathlib
 import runpy
@@ -18,36 +19,41 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 def _be(words, cwd, environment, outputs):
     """In the forked process: what `python WORDS` does."""
-    for number, (stream, output) in enumerate(zip(("stdout", "stderr"), outputs, strict=True), start=1):
-        end = output.detach()
-        os.dup2(end, number)
-        os.close(end)
-        raw = io.BufferedWriter(io.FileIO(number, "w", closefd=False))
-        setattr(sys, stream, io.TextIOWrapper(raw, environment.get("PYTHONIOENCODING"), line_buffering=True))
+    for number, output in enumerate(outputs, start=1):
+        os.dup2(output.fileno(), number)
+        output.close()
+    encoding = environment.get("PYTHONIOENCODING")
+    raw = [io.BufferedWriter(io.FileIO(number, "w", closefd=False)) for number in (1, 2)]
+    sys.stdout = io.TextIOWrapper(raw[0], encoding)
+    sys.stderr = io.TextIOWrapper(raw[1], encoding, errors="backslashreplace", line_buffering=True)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which the process that is forked ignores
     kind, *sys.argv = words if words[0] in ("-c", "-m") else ("", *words)
-    if kind == "-m":
-        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-    elif kind == "-c":
-        exec(compile(sys.argv[0], "-c", "exec"), {"__name__": "__main__"})
-    else:
-        runpy.run_path(sys.argv[0], run_name="__main__")
+    try:
+        if kind == "-m":
+            runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        elif kind == "-c":
+            exec(compile(sys.argv[0], "-c", "exec"), {"__name__": "__main__"})
+        else:
+            runpy.run_path(sys.argv[0], run_name="__main__")
+    finally:
+        atexit._run_exitfuncs()  # as at the end of Python, but not of a process that it forked
 
 
 class _Reader(threading.Thread):
-    """Reads all that is written to a pipe."""
+    """Reads all that is written to a pipe, a `multiprocessing.connection.Connection`."""
 
-    def __init__(self, end):
+    def __init__(self, pipe):
         super().__init__(daemon=True)
-        self.end, self.text = end, ""
+        self.pipe, self.content = pipe, b""
         self.start()
 
     def run(self):
-        with open(self.end, encoding="utf-8", errors="replace") as file:
-            self.text = file.read()
+        with self.pipe:
+            while part := os.read(self.pipe.fileno(), 2**16):
+                self.content += part
 
 
 class Process:
@@ -60,14 +66,13 @@ class Process:
     def __init__(self, *words, cwd=ROOT, **environment):
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["tests.imported"])
-        pipes = [os.pipe() for _ in range(2)]
-        self._readers = [_Reader(end) for end, _ in pipes]
-        outputs = [multiprocessing.reduction.DupFd(end) for _, end in pipes]
+        pipes, outputs = zip(*(context.Pipe(duplex=False) for _ in range(2)), strict=True)
         arguments = ([*map(str, words)], str(cwd), {**os.environ, **environment}, outputs)
-        self._process = context.Process(target=_be, args=arguments)
+        self._process = context.Process(target=_be, args=arguments, daemon=True)  # ends with the tests
         self._process.start()
-        for _, end in pipes:
-            os.close(end)
+        for output in outputs:
+            output.close()
+        self._readers = [_Reader(pipe) for pipe in pipes]
 
     def poll(self):
         """Exit status, minus the signal's number for what a signal ended, or None while it runs."""
@@ -83,10 +88,12 @@ class Process:
 
     def communicate(self, seconds=600):
         """Waits until it and its children have ended: (stdout, stderr)."""
-        for thing in (self._process, *self._readers):
-            thing.join(seconds)
-            assert not thing.is_alive(), f"still running after {seconds} s"
-        self.stdout, self.stderr = (reader.text for reader in self._readers)
+        for waited_for in (self._process, *self._readers):
+            waited_for.join(seconds)
+            if waited_for.is_alive():
+                self.kill()
+                raise AssertionError(f"still running after {seconds} s: {[reader.content for reader in self._readers]}")
+        self.stdout, self.stderr = (reader.content.decode("utf-8", "replace") for reader in self._readers)
         return self.stdout, self.stderr
 
 

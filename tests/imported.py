@@ -3,8 +3,8 @@
 import os
 import sys
 
-for name in ("KERAS_BACKEND", "KERAS_HOME"):  # of a test, which is the first that starts such a program
-    os.environ.pop(name, None)
+os.environ.pop("KERAS_HOME", None)  # of the test that starts the first of them
+os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import bbn_tf.__main__  # noqa: E402, F401  (sets TensorFlow's environment before its import)
 

@@ -116,7 +116,7 @@ def test_train_and_evaluate(tmp_path):
     again = forked.run(ROOT / "main.py", "--mode=evaluate", f"--model_dir={tmp_path}")
     assert again.stdout.splitlines()[-2:] == finished.stdout.splitlines()[-2:]
     assert "error %" in again.stdout and "note:" not in again.stdout
-    assert finished.stderr == ""  # nothing of TensorFlow's start
+    assert again.returncode == 0 and finished.stderr == ""  # nothing of TensorFlow's start
 
 
 def test_a_finished_run_is_left_alone(finished_run, capsys):

@@ -5,6 +5,7 @@ One of three stages is there for the mixup of any of them.
 `python -m tests.tiny ARGUMENTS` is main.py with it, and without what TensorBoard shows.
 """
 
+import multiprocessing
 import os
 import signal
 import time
@@ -46,11 +47,11 @@ def without_summaries(patch):
 
 def pause_before(name, patch):
     """Waits, when a file of that name is written but not yet in its place, for a signal or for NAME.go beside it."""
-    replace, parent = os.replace, os.getppid()
+    replace, tests = os.replace, multiprocessing.parent_process()
 
     def pausing(source, target):
         if os.path.basename(target) == name:
-            while not os.path.exists(f"{target}.go") and os.getppid() == parent:  # or the tests have ended
+            while not os.path.exists(f"{target}.go") and tests.is_alive():
                 time.sleep(0.01)
         replace(source, target)
 

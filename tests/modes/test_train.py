@@ -4,7 +4,6 @@ import dataclasses
 import importlib.util
 import json
 import math
-import pathlib
 import shutil
 
 import keras
@@ -22,7 +21,6 @@ from bbn_tf.training.evaluation import Evaluator
 from tests import forked, tiny
 
 pytestmark = pytest.mark.usefixtures("mirrored", "without_summaries")
-ROOT = pathlib.Path(__file__).parents[2]
 SUMMARIES = build.summaries
 
 

@@ -16,8 +16,9 @@ from bbn_tf.modes import build
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.training import callbacks
 from bbn_tf.training.cross_entropy import AdjustedCrossEntropy
+from bbn_tf.training.losses import LOSSES
 from tests import forked, tiny
-from tests.in_process import run
+from tests.in_process import parse, run
 
 ROOT = pathlib.Path(__file__).parents[2]
 NO_METHODS = {"cifar10_lt", "cifar100_lt", "imagenet_lt", "places_lt", "ldam_schedule", "quickstart"}
@@ -39,7 +40,9 @@ ON_JAX = (  # each loss, the mixup of streams, and each classifier; the others d
     "crt",
     "lws",
     "tau_norm",
+    "logit_adjusted_post_hoc",
 )
+pytestmark = pytest.mark.usefixtures("mirrored")
 TINY = (
     "--epochs=2",
     "--lr_milestones=",
@@ -88,10 +91,13 @@ def test_methods_of_the_paper_are_there():
         "ldam_drw",
     }
     assert table_1 | {"rw", "rs", "balanced_softmax", "logit_adjusted"} <= set(FIRST_STAGES)
+    assert set(ON_JAX) >= set(SECOND_STAGES)
+    on_jax = [parse(f"--flagfile=flags/{method}.flags").loss for method in ON_JAX if method not in SECOND_STAGES]
+    assert set(on_jax) == set(LOSSES)
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, without_summaries):
+def trained(tmp_path_factory, mirrored, without_summaries):
     """Function of the backend's name: the folder with a run of every method."""
 
     @functools.cache
