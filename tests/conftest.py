@@ -78,7 +78,7 @@ def pytest_collection_finish():
 
 @pytest.fixture(scope="session", autouse=True)
 def default_strategy():
-    """On one device, TensorFlow's default strategy, which saves a third of a training of seconds; see `mirrored`."""
+    """On one device, TensorFlow's default strategy, which saves a fifth of a training of seconds; see `mirrored`."""
     import tensorflow as tf
 
     from bbn_tf.modes import build

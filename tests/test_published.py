@@ -37,6 +37,13 @@ def test_the_table_says_what_the_files_say(name):
     assert f"--epochs={metrics['epoch']}\n" in flags and "--seed=0\n" in flags
 
 
+def test_the_pretrained_network_is_what_the_page_says():
+    metrics = RunFolder(ROOT / "saved_models/finetune_rates/pretrained/cifar_100_balanced/seed0").read_metrics()
+    said = f"{metrics['top1_error']:.2f} % error (seed 0, float32, {metrics['seconds'] / 60:.0f} minutes"
+    assert said in (ROOT / "saved_models" / "README.md").read_text("utf-8")
+    assert (metrics["epoch"], metrics["num_train"], len(metrics["class_counts"])) == (20, 50_000, 100)
+
+
 def test_readme_and_docs_repeat_it():
     both = [RunFolder(ROOT / "saved_models" / name) for name in (EXAMPLE, COMPARED)]
     errors = [f"{kept.read_metrics()['top1_error']:.2f}" for kept in both]

@@ -81,11 +81,11 @@ def decode(content, crop, size, key=None):
     Raises:
         tf.errors.InvalidArgumentError: it can't be decoded.
     """
-    content = tf.convert_to_tensor(content)  # or every other one would be traced anew
+    content = tf.convert_to_tensor(content)  # TensorFlow would trace the function again for every new Python string
     return tf.ensure_shape(_decoder(crop, size)(content, key), [size, size, 3])
 
 
-@functools.cache  # traced once, which takes half a second, for all that read images
+@functools.cache  # so that both streams of BBN, and all pipelines of a process, trace it once: half a second each
 def _decoder(crop, size):
     return tf.function(lambda content, key: _decode(content, crop, size, key))
 

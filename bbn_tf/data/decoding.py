@@ -34,7 +34,7 @@ def decode(content):
     return tf.ensure_shape(upright, [None, None, 3])
 
 
-@tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)  # traced once, for all that decode
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)  # traced once a process
 def decode_stored(content):
     """A file's content -> uint8 [H, W, 3] as it is stored, not turned; raises as `decode`."""
     return tf.case(

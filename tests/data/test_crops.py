@@ -98,3 +98,10 @@ def test_reader_mirrors_half_and_depends_on_its_key_alone(tmp_path):
     np.testing.assert_array_equal(images[7], read(0, tf.random.split(KEY, 60)[7]))
     still = readers.image_reader(contents, 32, (0.0,) * 3, (1 / 255,) * 3, "basic", False)
     assert all(image[0, 0, 1] < image[0, -1, 1] for image in map(still, [0] * 9, tf.random.split(KEY, 9)))
+
+
+def test_a_crop_is_traced_once_for_all_files():
+    for more in range(3):
+        content = encoded(ramps(20, 20 + more), "png")
+        assert crops.decode(content, crops.central, 17).shape == (17, 17, 3)
+    assert crops._decoder(crops.central, 17).experimental_get_tracing_count() == 1
