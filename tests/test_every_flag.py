@@ -188,9 +188,9 @@ def trained_with(tmp_path, monkeypatch, finished_run, images):
         replicas = build.strategy(config).num_replicas_in_sync
         shapes = [(w.path, w.shape) for w in model.weights]
         counts = figures["class_counts"], figures["num_eval"], figures["epoch"]
-        architecture = model.to_json().count("bfloat16"), model.to_json().count('"synchronized": true')
-        frozen = model.to_json().count('"trainable": false')
-        return [seen.copy(), loss, replicas, shapes, digest(model.get_weights()), counts, architecture, frozen]
+        said = model.to_json()
+        layers = [said.count(words) for words in ("bfloat16", '"synchronized": true', '"trainable": false')]
+        return [seen.copy(), loss, replicas, shapes, digest(model.get_weights()), counts, layers]
 
     return make
 

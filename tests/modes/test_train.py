@@ -112,12 +112,6 @@ def test_errors_are_those_of_the_saved_model_at_each_alpha(trained):
         assert 100 * np.mean(predicted != data.eval_labels) == pytest.approx(figures[name], abs=0.2)
 
 
-def test_training_learns(make_config):
-    settings = {"model": "plain", "backbone": "resnet8", "imbalance_factor": 2.0}
-    figures = train.train_and_evaluate(make_config(epochs=5, lr_milestones=(4,), **settings))
-    assert figures["top1_error"] < 60  # chance is 90
-
-
 def test_other_settings_train(make_config):
     settings = {"feature_convention": "paper", "augment": "none", "nesterov": False, "adaptor": "equal"}
     settings |= {"sampler": "balanced", "mixed_precision": True, "weight_decay": 0.0}
@@ -140,7 +134,7 @@ def test_beta_alpha_is_drawn_every_step_and_figures_are_of_the_held_out_part(mak
 
 
 def test_replicas_equal_one_device(make_config, tmp_path, monkeypatch):
-    """MirroredStrategy on four logical CPU devices, BatchNorm over all of them, against one device: every number.
+    """MirroredStrategy on two logical CPU devices, BatchNorm over both, against one device: every number.
 
     In float64: in float32 rounding alone moves BatchNorm's beta, which starts at zero, by a hundredth.  Replicas whose
     statistics are their own train to other losses, though not far from these.
@@ -154,7 +148,7 @@ def test_replicas_equal_one_device(make_config, tmp_path, monkeypatch):
     monkeypatch.setattr(Evaluator, "__call__", lambda self: {"top1_error": 0.0})  # takes as long as the training
     monkeypatch.setattr(csv_files, "write_evaluation", lambda folder, dataset, evaluator: None)
     results = []
-    for devices, sync in ((1, True), (4, True), (2, False)):
+    for devices, sync in ((1, True), (2, True), (2, False)):
         config = make_config(
             num_devices=devices,
             sync_batch_norm=sync,
@@ -169,9 +163,9 @@ def test_replicas_equal_one_device(make_config, tmp_path, monkeypatch):
         ]
         model = build.load_model(RunFolder(config.model_dir))
         results.append((rows, [keras.ops.convert_to_numpy(w) for w in model.weights]))
-    (losses, one_device), (of_four, four_devices), (of_their_own, _) = results
-    np.testing.assert_allclose(of_four, losses, rtol=1e-5)  # fit()'s losses are float32
-    for one, other in zip(one_device, four_devices, strict=True):
+    (losses, one_device), (of_two, two_devices), (of_their_own, _) = results
+    np.testing.assert_allclose(of_two, losses, rtol=1e-5)  # fit()'s losses are float32
+    for one, other in zip(one_device, two_devices, strict=True):
         assert np.linalg.norm(one - other) <= 1e-4 * np.linalg.norm(one)
     loss, shared = of_their_own[0][0], losses[0][0]  # of the first epoch
     assert loss != pytest.approx(shared, rel=1e-5) and loss == pytest.approx(shared, rel=0.2)

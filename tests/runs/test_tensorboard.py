@@ -100,7 +100,7 @@ def assert_points_are_history(config):
 
 def test_interrupted_run_of_bbn_has_every_point_once(make_config, monkeypatch):
     """Two of four epochs, a stop in the third, the remains of kills, and on."""
-    config = make_config(epochs=4, eval_every=2, num_devices=2)
+    config = make_config(epochs=4, eval_every=2)
     folder = RunFolder(config.model_dir).tensorboard
     with monkeypatch.context() as patch:
         usual = build.training_callbacks

@@ -33,7 +33,6 @@ ON_JAX = (  # each loss, the mixup of streams, and each classifier; the others d
     "bbn",
     "cb_focal",
     "ce",
-    "ce_drw",
     "ldam_drw",
     "logit_adjusted",
     "manifold_mixup_two_samplers",
@@ -123,9 +122,9 @@ def test_trains_and_evaluates_alike(method, backend, trained):
     figures, losses = run_folder.read_metrics(), [float(row["loss"]) for row in run_folder.read_history()]
     epochs = 0 if method in ("tau_norm", "logit_adjusted_post_hoc") else 2
     assert len(losses) == figures["epoch"] == epochs and np.all(np.isfinite(losses))
-    saved = build.load_model(run_folder)  # on TensorFlow, whichever backend trained it
-    assert isinstance(saved, BBN if method == "bbn" else Plain)
     assert 0 <= figures["top1_error"] <= 100
+    if backend == "jax":  # what was trained there is loaded by TensorFlow
+        assert isinstance(build.load_model(run_folder), BBN if method == "bbn" else Plain)
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
