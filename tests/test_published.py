@@ -81,18 +81,17 @@ def test_the_kept_pictures_are_classified_as_recorded(tmp_path):
 
 
 @pytest.mark.skipif("not prepared('cifar100')")
-def test_the_recorded_errors_are_found_again(optimised):
-    """Of every fifth class, on all its test images; nothing is read of the training images, which would take longer."""
+def test_the_recorded_error_is_found_again(optimised):
+    """On all test images; the training images are not read, which would take as long."""
     import tensorflow_datasets as tfds
 
     run = RunFolder(ROOT / "saved_models" / EXAMPLE)
     recorded = run.read_metrics()
     (test,) = tfds.builder("cifar100").as_dataset(split="test", batch_size=10_000).as_numpy_iterator()
-    seen = test["label"] % 5 == 0
     train_labels = np.repeat(np.arange(100), recorded["class_counts"])
     unseen = np.broadcast_to(np.uint8(0), [len(train_labels), 32, 32, 3])
-    parts = (unseen, train_labels, test["image"][seen], test["label"][seen])
+    parts = (unseen, train_labels, test["image"], test["label"])
     dataset = ImageDataset(*parts, tuple(recorded["class_names"]), recorded["mean"], recorded["std"])
-    found = Evaluator(build.load_model(run), dataset)()["per_class_error"][::5]
-    np.testing.assert_allclose(found, recorded["per_class_error"][::5], atol=2)  # two of 100 images, between processors
-    assert np.mean(found) == pytest.approx(np.mean(recorded["per_class_error"][::5]), abs=0.1)
+    found = Evaluator(build.load_model(run), dataset)()
+    assert found["top1_error"] == pytest.approx(recorded["top1_error"], abs=0.1)
+    np.testing.assert_allclose(found["per_class_error"], recorded["per_class_error"], atol=2)  # of 100 images
