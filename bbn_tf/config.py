@@ -29,7 +29,7 @@ from bbn_tf.training.fine_tuning import FREEZE, has_batch_norm, mixes_where_it_c
 from bbn_tf.training.losses import LOSSES
 from bbn_tf.training.lr_schedules import LR_SCHEDULES
 from bbn_tf.training.methods import EQ_3, MODELS
-from bbn_tf.training.mixing import MIXUP
+from bbn_tf.training.mixing import MIXUP, even_batch
 from bbn_tf.training.optimizers import OPTIMIZERS
 
 
@@ -127,6 +127,7 @@ class Config:
         "none",
         "Plain model: convex combinations of images (input), or also of feature maps (manifold), and their labels.",
         table=MIXUP,
+        fits=even_batch,
         heading=CLASSIFIER,
         rule=mixes_where_it_can,
     )
@@ -204,7 +205,7 @@ class Config:
         given = {**self.given, "mode": "train", "model": model, "model_dir": model_dir}
         if model != self.model:
             only = {name for row in MODELS.values() for name in [*row.fixes, *(s.name for s in row.settings)]}
-            only |= {name for name, owners in SETTINGS.owners.items() if owners[0][0] in EQ_3}
+            only |= {name for name, owners in SETTINGS.owners.items() if any(flag in EQ_3 for flag, _ in owners)}
             given = {name: value for name, value in given.items() if name not in only}
         return Config(**given)
 

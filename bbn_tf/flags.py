@@ -165,7 +165,7 @@ def _second_stage(given, settings_of):
             raise UserError(f"--{name}: has no meaning with --mode=probe, which keeps what --from_run has learned")
         if part == CLASSIFIER and untrained.untrained and name not in own:
             raise UserError(f"--{name}: has no meaning with --classifier={given['classifier']}, which trains nothing")
-    if given.get("branch") and recorded.get("model", "bbn") != "bbn":
+    if given.get("branch") and (recorded.get("mode") == "probe" or recorded.get("model", "bbn") != "bbn"):
         raise UserError(f"--branch={given['branch']}: only of a BBN; {given['from_run']} has one branch")
     dataset = given.get("dataset", recorded["dataset"])
     there = {name: value for name, value in recorded.items() if SETTINGS[name].part == DATA}

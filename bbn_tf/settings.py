@@ -93,7 +93,8 @@ class Settings(dict):
 
     def no_meaning(self, name, values):
         """Text for a message: the choice in `values` that does not use the setting, and the choices that use it."""
-        flag = self.owners[name][0][0]
+        flags = [flag for flag, _ in self.owners[name]]
+        flag = next((flag for flag in flags if flag in values), flags[0])
         if flag not in values:
             return self.no_meaning(flag, values)
         only = [choice for owner, choice in self.owners[name] if owner == flag]

@@ -17,10 +17,14 @@ DATA_FILES = ("imagenet_lt", "inaturalist2017", "inaturalist2018", "places_lt")
 
 @pytest.fixture
 def first_run(tmp_path):
-    """Function (model) -> folder of a run of it, as far as its settings."""
+    """Function (model, or "second" for a second stage of BBN) -> folder of a run of it, as far as its settings."""
 
     def make(model):
-        config = Config(dataset="cifar100_lt", imbalance_factor=10.0, imbalance_seed=2, seed=3, model=model)
+        config = Config(dataset="cifar100_lt", imbalance_factor=10.0, imbalance_seed=2, seed=3, model="bbn")
+        if model == "second":
+            config = parse("--mode=probe", f"--from_run={make('bbn')}")
+        elif model != "bbn":
+            config = config.replace(model=model)
         RunFolder(tmp_path / model).prepare(config.settings(), overwrite=False)
         return tmp_path / model
 
@@ -215,6 +219,7 @@ def test_second_stages_flags_txt_repeats_it(arguments, first_run, tmp_path):
         ("bbn", "--classifier=tau_norm --tau=-1", "--tau=-1: must be at least 0"),
         ("bbn", "--classifier=lws --logit_adjustment=1", "--logit_adjustment=1: has no meaning with --classifier=lws"),
         ("plain", "--branch=both", "--branch=both: only of a BBN"),
+        ("second", "--branch=conventional", "--branch=conventional: only of a BBN"),
         (None, "", "--mode=probe: needs --from_run"),
         (None, "--from_run=nowhere", "--from_run=nowhere: not a run folder"),
     ],
@@ -360,6 +365,29 @@ def test_a_rate_made_for_another_optimizer_is_left_out(arguments, settings, left
 
 
 @pytest.mark.parametrize(
+    ("file", "own", "sampler"),
+    [
+        ("bbn", "--model=plain", "uniform"),
+        ("bbn_finetune", "--model=plain", "uniform"),
+        ("ce", "--model=bbn", "reversed"),
+        ("rs", "--model=bbn", "reversed"),
+        ("rs", "--model=plain", "balanced"),  # as in the file
+        ("bbn", "--model=plain --sampler=reversed", "reversed"),
+    ],
+)
+def test_a_sampler_made_for_the_other_model_is_left_out(file, own, sampler, capsys):
+    config = parse(f"--flagfile=flags/{file}.flags", *own.split())
+    assert (config.model, config.sampler) == (own.split()[0].removeprefix("--model="), sampler)
+    is_left_out = (file, sampler) != ("rs", "balanced") and "--sampler" not in own
+    assert ("--sampler=" in capsys.readouterr().out) == is_left_out
+
+
+def test_the_choice_that_a_setting_belongs_to_is_named_as_the_mode_has_it():
+    with pytest.raises(UserError, match="^--logit_adjustment=2: .* with --loss=ce, only with logit_adjusted$"):
+        parse("--model=plain", "--logit_adjustment=2")
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ("--optimizer=adamw --momentum=0.9", "--momentum=0.9: has no meaning with --optimizer=adamw, only with sgd"),
@@ -370,6 +398,10 @@ def test_a_rate_made_for_another_optimizer_is_left_out(arguments, settings, left
             "--lr_factor=0.1: has no meaning with --lr_schedule=cosine, only with",
         ),
         ("--warmup_start=1.5", "--warmup_start=1.5: must be from 0 to 1"),
+        (
+            "--model=plain --mixup=input --global_batch_size=33",
+            "--global_batch_size=33: mixup needs an even number",
+        ),
     ],
 )
 def test_what_a_person_gives_without_a_meaning_is_refused(arguments, message):

@@ -17,7 +17,8 @@ class TrainedRun:
     """A finished run.
 
     Attributes:
-        model: the trained model of standardised images; `inference_model(run.model, run)` takes images as they are.
+        model: the trained model of standardised images; `inference_model(run.model, run)` takes images [B, H, W, 3] of
+            the trained size as they are. Of a run on files it was trained on crops; an export crops by itself.
         class_names: C names, in the order of the logits.
         mean, std: per channel, of images scaled to [0, 1].
         metrics: content of metrics.json.

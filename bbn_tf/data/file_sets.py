@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from bbn_tf.data import file_checks, group_split, listing, recorded
+from bbn_tf.data import file_checks, group_split, recorded
 from bbn_tf.data import split as split_lib
 from bbn_tf.data.image_parts import PARTS, ImageFiles, files_of_rows, joined, nothing
 from bbn_tf.data.listing import ENDINGS
@@ -134,7 +134,7 @@ def load(listed, split, *, skip_unreadable=False, find_damage=None, record=None,
         record: `bbn_tf.data.record.Record` to follow: this run's, or that of a second stage's first.
         use: what for with a record: "train" refuses another training set; "second_stage" takes of it what is there,
             and so does "retrain" unless the classes are others; "evaluate" needs no training images.
-        started_from: `Record` of the run of --init_from, whose training images are not evaluated on.
+        started_from: `Record` of the run of --init_from, whose training images are neither tested nor validated on.
 
     Returns:
         (dict of `PARTS` and "unreadable" -> `ImageFiles`, name of the part to evaluate on).
@@ -153,7 +153,10 @@ def load(listed, split, *, skip_unreadable=False, find_damage=None, record=None,
         listed, unreadable = readable(listed, skip_unreadable, find_damage)
         parts = {**split.parts(listed), "unreadable": unreadable}
         if started_from is not None:
-            parts = _without_trained(listed, parts, split, started_from)
+            parts = recorded.without_trained(listed, parts, split, started_from)
+            if use == "evaluate":
+                _note_others(listed, parts, split.evaluated, started_from)
+                parts["train"] = _labels_only(started_from)
         if not skip_unreadable and find_damage is None:
             refuse_damaged(parts[split.evaluated], listed, file_checks.decode, REPLACE)
     check_parts(listed, parts, split.evaluated, use)
@@ -218,23 +221,13 @@ def _labels_only(record):
     return files_of_rows([(b"", label, 0) for label, *_ in record.parts["train"]])
 
 
-def _without_trained(listed, parts, split, record):
-    """Parts without images to evaluate on that the run of `record` was trained on.
-
-    They are trained on if they came out of the training images; else they are left out.
-    """
-    part = split.evaluated
-    trained = np.array(recorded.trained_on(record, listed.class_names, parts[part]), bool)
-    if not trained.any():
-        return parts
-    names = [f"{listed.class_names[i]}/{name}" for i, name, _ in parts[part].take(trained).identities()]
-    told = f"{len(names)} of {len(trained)} {part} images were trained on by {record.place} ({listing.named(names)})"
-    if trained.all():
-        raise UserError(f"--init_from={record.place}: all {told}; a run that starts from it can't be evaluated on them")
-    drawn = "all" in listed.parts or split.validation_fraction
-    print(f"note: {told}; {'in the training part instead' if drawn else 'left out'}")
-    train = joined([parts["train"], parts[part].take(trained)]) if drawn else parts["train"]
-    return {**parts, part: parts[part].take(~trained), "train": train}
+def _note_others(listed, parts, evaluated, record):
+    """Says that a run is evaluated on images of which it knows none, and on which of them."""
+    total = sum(len(files) for files in listed.parts.values())
+    print(
+        f"note: the images of {listed.root} are not those of {record.place}: it is evaluated on the {evaluated} part "
+        f"of these, {len(parts[evaluated])} of {total}; many, medium and few go by the run's own training images"
+    )
 
 
 def check_parts(listed, parts, evaluated, use):

@@ -89,11 +89,14 @@ def _labelled(by_class, names):
 
 def _report(data_dir, trees, found, any_image):
     """Prints what is left out or stands in for something else; raises UserError if no image is left."""
-    left_out = found.left_out()
+    beside = layouts.images_beside(data_dir, trees)
+    in_no_class = f"{len(beside)} image file{'s' * (len(beside) > 1)} in no class folder left out"
+    notes = [f"{in_no_class}: {listing.named(beside)}"] if beside else []
     if not any_image:
+        left_out = [text for text in (found.left_out(), *notes) if text]
         raise UserError(
             f"--data_dir={listing.shown(data_dir)}: holds no image file (looked for {' '.join(listing.ENDINGS)})"
-            + (f"; {left_out}" if left_out else "")
+            + "".join(f"; {text}" for text in left_out)
         )
-    for note in found.notes():
+    for note in [*found.notes(), *notes]:
         print(f"note: {note}")

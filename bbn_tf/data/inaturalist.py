@@ -1,9 +1,10 @@
 """iNaturalist from the original files: the image tree, and what is in it as COCO-style JSON."""
 
 import json
+import os
 import pathlib
 
-from bbn_tf.data import image_files
+from bbn_tf.data import image_files, list_files
 from bbn_tf.data.file_sets import Listed, Split
 from bbn_tf.data.image_parts import files_of_rows
 from bbn_tf.errors import UserError
@@ -85,7 +86,7 @@ def _image_files(images, annotations, classes, file):
     """`ImageFiles` in the order of the images; an image's path below its class is its `file_name`.
 
     Raises:
-        UserError: an image has not one annotation, or a category is unknown.
+        UserError: an image has not one annotation, a category is unknown, or a file can't have such a name.
     """
     label_of = {category: label for label, category in enumerate(classes)}
     category_of = dict(annotations)
@@ -95,6 +96,8 @@ def _image_files(images, annotations, classes, file):
         labels = [label_of[category_of[image]] for image, _ in images]
     except KeyError as error:
         raise UserError(f"{file}: an image has no annotation, or one of an unknown category ({error})") from error
+    if unusable := [str(name) for _, name in images if not list_files.can_be_a_file(str(name))]:
+        raise UserError(f"{file}: {ascii(unusable[0])} can't be the name of a file")
     folder = bytes(file.parent) + b"/"
-    paths = [folder + str(name).encode() for _, name in images]
+    paths = [folder + os.fsencode(str(name)) for _, name in images]
     return files_of_rows(list(zip(paths, labels, [len(folder)] * len(paths), strict=True)))

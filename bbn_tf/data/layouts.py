@@ -70,6 +70,21 @@ def class_folders(tree):
     return dict(sorted(classes.items()))
 
 
+def images_beside(root, trees):
+    """Paths of the image files that lie in no class: beside the class folders, or beside the parts.
+
+    Args:
+        root, trees: see `find_trees`.
+    """
+    places = dict.fromkeys([os.fspath(root), *trees.values()])
+    return [
+        os.path.join(place, name)
+        for place in places
+        for name in listing.entries(place)[1]
+        if listing.is_image_name(name)
+    ]
+
+
 def _folders(names):
     return listing.named(f"{name}/" for name in names)
 

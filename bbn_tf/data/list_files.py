@@ -174,6 +174,8 @@ def _read_json(title, text):
     for number, annotation in enumerate(annotations, start=1):
         if type(annotation) is not tuple or type(annotation[0]) is not str or type(annotation[1]) is not int:
             raise UserError(f"{title}: annotation {number}: has no fpath or no whole number as category_id; {wanted}")
+        if not can_be_a_file(annotation[0]):
+            raise UserError(f"{title}: annotation {number}: {ascii(annotation[0])} can't be the name of a file")
         images.add(number, annotation[0], str(annotation[1]))
     return images
 
@@ -194,4 +196,12 @@ def absolute(paths, root):
     start = os.path.join(os.path.abspath(root), "")
     joined = (path if path.startswith("/") else start + path for path in paths)
     usual = re.compile(r"(?!.*/(\.{0,2})/)").match  # no "//", "/./" or "/../", as nearly all: normalising takes seconds
-    return np.array([(path if usual(path) else os.path.normpath(path)).encode() for path in joined], np.bytes_)
+    return np.array([os.fsencode(path if usual(path) else os.path.normpath(path)) for path in joined], np.bytes_)
+
+
+def can_be_a_file(path):
+    """Whether a text can be a file's name: JSON can hold halves of characters and zeros, which none has."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False

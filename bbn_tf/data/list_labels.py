@@ -45,12 +45,16 @@ def _check_kind(lists):
     numbers = WHOLE.fullmatch(first) is not None
     for images in lists:
         for label in dict.fromkeys(images.labels):
-            where = f"{images.at(images.labels.index(label))}: label {label!r}"
-            if not WHOLE.fullmatch(label) and _is_number(label):
-                raise UserError(f"{where}: is no whole number; {RULE}")
-            if (WHOLE.fullmatch(label) is not None) != numbers:
+            whole = WHOLE.fullmatch(label) is not None
+            if not whole and _is_number(label):
+                reason = "is no whole number"
+            elif whole != numbers:
                 kind = "no whole number" if numbers else "a number"
-                raise UserError(f"{where}: is {kind}, but {first!r} in {lists[0].at(0)} is not so; {RULE}")
+                reason = f"is {kind}, but {first!r} in {lists[0].at(0)} is not so"
+            else:
+                continue
+            where = images.at(images.labels.index(label))  # a search through all images
+            raise UserError(f"{where}: label {label!r}: {reason}; {RULE}")
     return numbers
 
 

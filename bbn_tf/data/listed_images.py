@@ -102,13 +102,13 @@ def refuse_repeated(images, allow_overlap):
     for index in np.flatnonzero(images.labels[first] != images.labels):
         shown = file_checks.shown(images.paths[index])
         raise UserError(f"{images.at(index)}: {shown} has another label in {images.at(first[index])}")
-    within = images.lists[first] == images.lists
-    twice = within & (first != np.arange(len(images)))
-    _refuse_again(images, "image", images.paths, first, twice, "remove one of them")
+    own = _first_places(first * len(images.titles) + images.lists)  # in its own list, whatever the others hold
+    twice = own != np.arange(len(images))
+    _refuse_again(images, "image", images.paths, own, twice, "remove one of them")
     if allow_overlap:
         return
     ways_out = "remove one of them, or allow it with --allow_overlap"
-    _refuse_again(images, "image", images.paths, first, ~within, ways_out)
+    _refuse_again(images, "image", images.paths, first, images.lists[first] != images.lists, ways_out)
     if images.groups is not None:
         first = _first_places(images.groups)
         across = (images.lists[first] != images.lists) & (images.groups != b"")

@@ -73,7 +73,7 @@ def write(folder, class_names, parts):
     name, other = (PACKED, NAME) if total > PACKED_ABOVE else (NAME, PACKED)
     with atomic_path(folder / name) as temporary, _text(temporary, "wb") as file:
         file.write(f"# images of a run: {total} of {len(class_names)} classes\n")
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(file)  # its own line ends, or it would not quote a name with one of them
         writer.writerow(COLUMNS)
         writer.writerows(("class", name, "", "") for name in class_names)
         for part, keys in rows.items():

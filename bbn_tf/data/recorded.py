@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import numpy as np
+
 from bbn_tf.data import listing
 from bbn_tf.data.image_parts import PARTS, joined
 from bbn_tf.data.record import EARLIER
@@ -87,7 +89,7 @@ def follow(record, class_names, parts):
 
 
 def trained_on(record, class_names, files):
-    """Which images the run of a record, or one it started from, was trained on and did not hold out.
+    """Which images the run of a record was trained on and did not hold out, or one it started from was trained on.
 
     Args:
         record: `Record`, of whichever classes.
@@ -97,12 +99,58 @@ def trained_on(record, class_names, files):
     Returns:
         list of N bools.
     """
+    trained = _trained(record)
+    return [(class_names[label], *key) in trained for label, *key in files.identities()]
+
+
+def _trained(record):
+    """Set of (class name, path below the class, size) of what `trained_on` finds.
+
+    Where two trees hold an image of the same name and size, it is the one that was held out.  What the run of the
+    record has from earlier runs stays trained on, also if it was held out: runs of older versions did that.
+    """
 
     def of(*parts):
         return {(record.class_names[label], *key) for part in parts for label, *key in record.parts[part]}
 
-    trained = of("train", EARLIER) - of("validation", "test")
-    return [(class_names[label], *key) in trained for label, *key in files.identities()]
+    return (of("train") - of("validation", "test")) | of(EARLIER)
+
+
+def without_trained(listed, parts, split, record):
+    """Parts without images to test or validate on that the run of `record` was trained on; says which.
+
+    They are trained on if their part was drawn out of the training images; else they are left out.
+
+    Args:
+        listed: `bbn_tf.data.file_sets.Listed`.
+        parts: dict part -> `ImageFiles`.
+        split: `bbn_tf.data.file_sets.Split`.
+        record: `Record` of the run that this one starts from.
+
+    Returns:
+        dict as `parts`.
+
+    Raises:
+        UserError: nothing is left to evaluate on.
+    """
+    parts = dict(parts)
+    for part, drawn in (("test", "all" in listed.parts), ("validation", split.validation_fraction > 0)):
+        trained = np.array(trained_on(record, listed.class_names, parts[part]), bool)
+        if not trained.any():
+            continue
+        known = parts[part].take(trained)
+        names = [f"{listed.class_names[i]}/{name}" for i, name, _ in known.identities()]
+        told = f"{len(names)} of {len(trained)} {part} images were trained on by {record.place}"
+        told += f" ({listing.named(names)})"
+        if trained.all() and part == split.evaluated:
+            raise UserError(
+                f"--init_from={record.place}: all {told}; a run that starts from it can't be evaluated on them"
+            )
+        print(f"note: {told}; {'in the training part instead' if drawn else 'left out'}")
+        parts[part] = parts[part].take(~trained)
+        if drawn:
+            parts["train"] = joined([parts["train"], known])
+    return parts
 
 
 def earlier(record, class_names, train):
@@ -114,12 +162,13 @@ def earlier(record, class_names, train):
         train: list of keys of this run's training images.
     """
     label_of = {name: label for label, name in enumerate(class_names)}
+    trained, known = _trained(record), set(train)
     rows = [
         (label_of.get(record.class_names[label]), *key)
         for part in ("train", EARLIER)
         for label, *key in record.parts[part]
+        if (record.class_names[label], *key) in trained
     ]
-    known = set(train)
     return [row for row in rows if row[0] is not None and row not in known]
 
 

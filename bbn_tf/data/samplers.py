@@ -28,6 +28,7 @@ SAMPLER = Setting(
     "Class sampler of BBN's re-balancing branch, or of the plain model's only stream.",
     table=SAMPLERS,
     part=CLASSIFIER,
+    rescaled=True,  # of another stream
 )
 
 

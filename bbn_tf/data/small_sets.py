@@ -1,6 +1,7 @@
 """Data sets that fit into memory: digits, which need no download, and CIFAR from TFDS."""
 
 import pathlib
+import shlex
 import urllib.error
 import urllib.request
 
@@ -92,7 +93,7 @@ def prepared_builder(name, data_dir, home_page):
     folder = pathlib.Path(builder.data_path).parents[1]
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--data_dir={folder}: is a file; must be the folder that holds TFDS's data")
-    prepare = f"tfds build {name} --data_dir={folder}"
+    prepare = f"tfds build {name} --data_dir={shlex.quote(str(folder))}"
     try:  # without this test TFDS would retry for over a minute
         urllib.request.urlopen(urllib.request.Request(home_page, method="HEAD"), timeout=5).close()
         builder.download_and_prepare()

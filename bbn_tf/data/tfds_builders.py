@@ -1,6 +1,7 @@
 """Which TFDS data sets fit: prepared, images with one label, splits that share no image."""
 
 import dataclasses
+import shlex
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -68,7 +69,7 @@ def prepared(name, data_dir):
 
 def command(name, builder):
     """How to prepare a data set so that its images can be read at random."""
-    return f"tfds build {name} --data_dir={builder._data_dir_root} --file_format={RANDOM_ACCESS}"
+    return f"tfds build {name} --data_dir={shlex.quote(str(builder._data_dir_root))} --file_format={RANDOM_ACCESS}"
 
 
 def _in(data_dir):
@@ -105,13 +106,13 @@ def check_splits(data, splits):
         try:
             info = data.builder.info.splits[split]
             instructions.append(info.file_instructions)
-        except (ValueError, KeyError, AssertionError) as error:
+        except (ValueError, KeyError, AssertionError, NotImplementedError) as error:
             there = ", ".join(f"{name} ({info.num_examples:,})" for name, info in data.builder.info.splits.items())
             raise UserError(
                 f"--tfds_splits={','.join(splits)}: {data.name} has no {split!r}; it has {there}, and parts of them as "
                 "train[:80%]"
             ) from error
-        if not info.num_examples:
+        if info.num_examples <= 0:  # below 0 of train[80%:20%]
             raise UserError(f"--tfds_splits={','.join(splits)}: {split!r} holds no image")
     for first in instructions[0]:
         for second in instructions[1]:

@@ -60,8 +60,8 @@ def load(data_dir, tfds_name, tfds_splits=("train", "test"), image_size=None):
 def _too_large(data):
     return UserError(
         f"--tfds_name={data.name}: {data.builder.data_path} holds {data.builder.info.file_format.value} files, which "
-        f"can't be read at random, and more than {IN_MEMORY / 1e9:g} GB of decoded images; prepare it with "
-        f"`{tfds_builders.command(data.name, data.builder)}`"
+        f"can't be read at random, and more than {IN_MEMORY / 1e9:g} GB of decoded images; delete it and prepare it "
+        f"again with `{tfds_builders.command(data.name, data.builder)}`"
     )
 
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from bbn_tf.models import backbones
-from bbn_tf.models.layers import ClassWeights, CosineClassifier, Mixup, partners
+from bbn_tf.models.layers import ClassWeights, CosineClassifier, LogitScales, Mixup, partners
 
 
 @keras.saving.register_keras_serializable(package="bbn_tf")
@@ -41,11 +41,17 @@ class Plain(keras.Model):
         return self
 
     def classifier_kernels(self):
-        """dict with the array `plain`, float [D, C]; LDAM's is normalised and scaled, for unit-length features."""
+        """dict with the array `plain`, float [D, C], times learned scales of the logits (LWS) if there are some.
+
+        LDAM's is normalised and scaled, for unit-length features.
+        """
         classifier = self.get_layer("classifier")
         kernel = keras.ops.convert_to_numpy(classifier.kernel)
         if isinstance(classifier, CosineClassifier):
             kernel = classifier.scale * kernel / np.linalg.norm(kernel, axis=0)
+        for layer in self.layers:
+            if isinstance(layer, LogitScales):
+                kernel = kernel * keras.ops.convert_to_numpy(layer.scales)
         return {"plain": kernel}
 
     def linear_view(self, branch="both", keep=True):

@@ -8,8 +8,9 @@ from bbn_tf.modes.train import train_and_evaluate
 from bbn_tf.runs import report_pictures
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.runs.tables import images_note, table
+from bbn_tf.training.methods import EQ_3
 
-LABELS = {"plain": "plain (cross-entropy)", "bbn": "BBN"}
+LABELS = {"plain": "plain", "bbn": "BBN"}
 
 
 def run(config):
@@ -31,7 +32,7 @@ def run(config):
         RunFolder(one.model_dir).check(one.settings(), one.overwrite, DEFAULT_TEXTS)
     rows = {name: train_and_evaluate(one) for name, one in configs.items()}
     picture = os.path.join(config.model_dir, "error_by_class.png")
-    labelled = {LABELS[name]: [metrics] for name, metrics in rows.items()}
+    labelled = {_label(name, configs[name]): [metrics] for name, metrics in rows.items()}
     report_pictures.save("error_by_class", labelled, picture, title="Error by class")
     print(f"\nTop-1 error (%) on {config.dataset}, seed {config.seed}")
     print(table({label: metrics for label, (metrics,) in labelled.items()}))
@@ -39,3 +40,8 @@ def run(config):
         print(f"note: {note}")
     print(f"error by class, head to tail: {picture}")
     return rows
+
+
+def _label(name, config):
+    as_usual = all(getattr(config, flag) in (value, None) for flag, value in {**EQ_3, "sampler": "uniform"}.items())
+    return f"{LABELS[name]} (cross-entropy)" if name == "plain" and as_usual else LABELS[name]

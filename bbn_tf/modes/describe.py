@@ -1,5 +1,8 @@
 """A first look at a data set: what its classes hold, what each sampler makes of them, which files are no good."""
 
+import collections
+import itertools
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -11,6 +14,7 @@ from bbn_tf.runs import class_axes, pictures
 MOST_ROWS = 30  # classes of a table in full; of more the first and last 10 are shown
 ENDS = 10
 MOST_DUPLICATES = 10
+SETS = {"train": "training", "validation": "validation", "test": "test"}
 STYLE = {"uniform": ("#0072b2", "-"), "balanced": ("#009e73", "--"), "reversed": ("#d55e00", "-.")}  # Okabe-Ito
 
 
@@ -53,12 +57,12 @@ def table(dataset):
     """Text: sizes, the classes head to tail, and the groups with what the samplers draw of them."""
     counts, drawn = dataset.class_counts, shares(dataset)
     head = (
-        f"{len(dataset.train_labels):,} training and {len(dataset.eval_labels):,} test images of "
+        f"{len(dataset.train_labels):,} training and {len(dataset.eval_labels):,} {dataset.evaluated_on} images of "
         f"{dataset.num_classes:,} classes, {counts.max():,} to {counts.min():,} training images a class: imbalance "
         f"factor {counts.max() / counts.min():.4g}"
     )
     titles = [f"{name} %" for name in drawn]
-    classes = [["class", "training", "test", "group", *titles], *_class_rows(dataset, drawn)]
+    classes = [["class", "training", dataset.evaluated_on, "group", *titles], *_class_rows(dataset, drawn)]
     groups = [["group", "classes", "training", *titles], *_group_rows(counts, drawn)]
     return "\n".join([head, "", *_aligned(classes), "", *_aligned(groups), ""])
 
@@ -91,10 +95,12 @@ def files_report(dataset, inspection, root):
     lines += [f"  {file_checks.shown(path, root)}: {why}" for path, why in inspection.damaged.items()]
     groups = inspection.duplicates()
     place = _places(dataset)
-    across = {
-        "in the training and the test set": sum(len({place[p][0] for p in group}) > 1 for group in groups),
-        "in more than one class": sum(len({place[p][1] for p in group}) > 1 for group in groups),
-    }
+    across = collections.Counter()
+    for group in groups:
+        parts = {place[path][0] for path in group}
+        for one, other in itertools.combinations([name for part, name in SETS.items() if part in parts], 2):
+            across[f"in the {one} and the {other} set"] += 1
+    across["in more than one class"] = sum(len({place[path][1] for path in group}) > 1 for group in groups)
     lines.append(f"duplicates (the same content): {len(groups)} images, {sum(map(len, groups))} files")
     lines += [f"  {count} {where}" for where, count in across.items() if count]
     lines += ["  " + " = ".join(file_checks.shown(path, root) for path in group) for group in groups[:MOST_DUPLICATES]]

@@ -41,9 +41,14 @@ def check_plan(plan, data=(), to_run=True):
         UserError: the flags of a run are wrong; the message names the row and the column.
     """
     settings = {}
+
+    def settings_of(folder):
+        """Of a run of the plan, or of another that a flag file of the plan names."""
+        return settings.get(folder) or RunFolder(folder, flag="from_run").read_settings()
+
     for one in plan.runs():
         try:
-            config = flags.parse([*data, *one.command()], settings.get)
+            config = flags.parse([*data, *one.command()], settings_of)
             _check_start(config, one, settings)
         except UserError as error:
             raise UserError(f"--plan={plan.path}: {one.row}, {one.column}: {error}") from error
@@ -65,7 +70,9 @@ def _check_start(config, run, settings):
     if run.start != "init_from":
         return
     first, own = settings[str(run.after)], config.settings()
+    if first.get("mode") == "probe":
+        raise UserError("init_from: the run it starts from is a second stage; must be the run before that")
     for name in ("backbone", "cut_layer"):
-        if "backbone" in first and first.get(name) != own.get(name):  # a second stage does not say which it has
+        if first.get(name) != own.get(name):
             there = f"--{name}={first[name]}" if name in first else f"no --{name}"
             raise UserError(f"--{name}={own.get(name)}: must be that of the run it starts from, which has {there}")

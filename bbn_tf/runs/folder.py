@@ -105,13 +105,13 @@ class RunFolder:
     def _clear(self):
         """Leaves flags.txt, by which this is a run's folder, to be replaced, and exported models, which may serve."""
         with writing(self.path):
-            for file in (self.metrics_file, self.history_file, self.model_file, *self.tables):
-                file.unlink(missing_ok=True)
-            record.delete(self.path)
-            tfds_origin.delete(self.path)
             for folder in (self.checkpoints, self.tensorboard):
                 if folder.is_dir():
                     shutil.rmtree(folder)
+            for file in (self.metrics_file, self.history_file, self.model_file, *self.tables):
+                file.unlink(missing_ok=True)
+            record.delete(self.path)  # after what was learned, which without it would be of an older version
+            tfds_origin.delete(self.path)
         if self.exports.is_dir():
             print(f"note: {self.exports} still holds what was exported of the earlier run")
 

@@ -121,29 +121,21 @@ def column_parts(rows, pairs):
 def by_class(cells):
     """The pictures of a report whose plan names none: the error by class of each column.
 
-    Runs with other classes, or other numbers of images, can't share an axis; then a line says that there is no picture.
-
     Args:
         cells: see `markdown`.
 
     Returns:
         List of dicts as in a plan.
     """
-    found, counts = [], {}
-    for (_, column), metrics in cells.items():
-        counts.setdefault(column, set()).update(tuple(run["class_counts"]) for run in metrics if "class_counts" in run)
-    for column, different in counts.items():
-        if len(different) == 1:
-            found.append({"kind": "error_by_class", "title": f"Error by class: {column}", "column": column})
-        elif different:
-            print(f"note: no picture of the error by class of {column}, whose runs differ in their class counts")
-    return found
+    columns = dict.fromkeys(column for (_, column), metrics in cells.items() if metrics)
+    return [{"kind": "error_by_class", "title": f"Error by class: {column}", "column": column} for column in columns]
 
 
 def draw(plan, picture, cells, number):
     """Draws one of the plan's pictures; returns the Markdown that shows it, with a table of its numbers if it has one.
 
-    Empty if no finished run has what it shows.
+    Empty if no finished run has what it shows; or if runs with other classes, or other numbers of images, would share
+    an axis, which a line says.
     """
     kind, title = picture["kind"], picture["title"]
     column = picture.get("column", next(iter(plan.columns)))
@@ -152,6 +144,10 @@ def draw(plan, picture, cells, number):
     rows = {row: [run for run in cells.get((row, column), []) if need in run] for row in names}
     rows = {row: runs for row, runs in rows.items() if runs}
     if not rows:
+        return ""
+    classes = {str([run["class_names"], run["class_counts"]]) for runs in rows.values() for run in runs}
+    if KINDS[kind].by_class and len(classes) > 1:
+        print(f"note: no picture {title!r}, since the runs of {column} differ in their classes or class counts")
         return ""
     options = {key: picture[key] for key in KINDS[kind].required or ()}
     paper = {"paper": {row: plan.rows[row].get("paper", {}).get(column) for row in rows}} if KINDS[kind].papers else {}

@@ -47,7 +47,7 @@ def sweep(plan, jobs, arguments=()):
             for run in [run for run, process in running.items() if process.poll() is not None]:
                 process = running.pop(run)
                 if process.returncode or not is_finished(run.folder):
-                    failed[run] = f"{_last_line(run)} (see {_log(run)})"
+                    failed[run] = f"{_reason(run, process)} (see {_log(run)})"
     finally:
         _stop(running.values())
         progress.show(len(waiting) + len(running), 0, len(failed), last=True)
@@ -98,13 +98,16 @@ def _start(run, jobs, arguments):
     with writing(log):
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "ab") as file:
-            return subprocess.Popen(
+            before = file.tell()
+            process = subprocess.Popen(
                 [*PROGRAM, *arguments, *run.command()],
                 env=_environment(jobs),
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 preexec_fn=_end_with_parent,
             )
+        process.logged_before = before
+        return process
 
 
 def _end_with_parent():
@@ -140,10 +143,14 @@ def _log(run):
     return run.folder.with_name(f"{run.folder.name}.log")
 
 
-def _last_line(run):
-    """Returns the error line of a run's log, or its last line if there is no error line."""
-    lines = _log(run).read_text(errors="replace").strip().splitlines() or ["printed nothing"]
-    return next((line for line in reversed(lines) if line.startswith("error: ")), lines[-1])
+def _reason(run, process):
+    """The error line of what a process has logged; without one its last line, or how it ended."""
+    lines = _log(run).read_bytes()[process.logged_before :].decode(errors="replace").strip().splitlines()
+    ended = f"ended with status {process.returncode}"
+    if process.returncode < 0:
+        ended = f"ended by {signal.Signals(-process.returncode).name}"
+    last = lines[-1] if lines and process.returncode >= 0 else ended
+    return next((line for line in reversed(lines) if line.startswith("error: ")), last)
 
 
 def _name(run):

@@ -151,7 +151,8 @@ class WriteSummaries(keras.callbacks.Callback):
         tf.summary.text("flags", "\n".join(f"    --{name}={text}" for name, text in self.flags.items()))
         hparams_api.hparams(self.hyperparameters, trial_id=self.flags["model_dir"])
         batches = self.first_batches()
-        self.images_a_step = sum(len(labels) for _, labels in batches)
+        hosts = int(self.flags.get("num_hosts", 1))  # each of which has its share of the batch
+        self.images_a_step = hosts * sum(len(labels) for _, labels in batches)
         for stream, (images, labels) in zip(STREAMS[len(batches)], batches, strict=True):
             if images.ndim != 4:  # a second stage's features
                 continue

@@ -12,6 +12,13 @@ def _mixed_with_uniform(value, values):
     return f"needs --sampler=uniform, received --sampler={values['sampler']}"
 
 
+def even_batch(value, values):
+    """Rule of `mixup`: each image needs a partner; with a second stream there are two of everything."""
+    if value == "none" or values["mixup_sampler"] or values["global_batch_size"] % 2 == 0:
+        return None
+    return f"--global_batch_size={values['global_batch_size']}: mixup needs an even number"
+
+
 MIXUP_SAMPLER = Setting(
     "mixup_sampler",
     None,

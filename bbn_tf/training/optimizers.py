@@ -10,15 +10,13 @@ def sgd(learning_rate, *, momentum, nesterov, weight_decay):
 
 
 def adamw(learning_rate, *, weight_decay):
-    """Keras's AdamW with its betas (arXiv:1711.05101), see `trunk_rate`; biases and BatchNorm are not decayed.
+    """Keras's AdamW with its betas (arXiv:1711.05101), see `trunk_rate`; biases, BatchNorm and scales are not decayed.
 
     Args:
         learning_rate: float.
         weight_decay: of kernels; decoupled: a step takes learning_rate * weight_decay * w.
     """
-    optimizer = imported("bbn_tf.training.trunk_rate:AdamW")(learning_rate, weight_decay=weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
+    return imported("bbn_tf.training.trunk_rate:AdamW")(learning_rate, weight_decay=weight_decay)
 
 
 def _nesterov(value, values):

@@ -43,4 +43,7 @@ class TrunkRate:
 
 @keras.saving.register_keras_serializable(package="bbn_tf")
 class AdamW(TrunkRate, keras.optimizers.AdamW):
-    """Keras's AdamW (arXiv:1711.05101); see `TrunkRate`."""
+    """Keras's AdamW (arXiv:1711.05101) that decays kernels only; see `TrunkRate`."""
+
+    def _use_weight_decay(self, variable):
+        return len(variable.shape) > 1  # biases, BatchNorm's variables and scales have one dimension

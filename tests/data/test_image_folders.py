@@ -376,11 +376,26 @@ def test_other_endings_are_counted(own, capsys):
     assert "note: 4 files left out: 3 .tif, 1 .heic" in capsys.readouterr().out
 
 
+def test_images_in_no_class_folder_are_named(own, capsys):
+    """Beside the class folders and beside the parts, in one line; hidden and other files are not meant."""
+    for place in ("5.jpg", "train/1.JPG", "train/2.png", "test/3.jpg", "train/.4.jpg", "train/notes.txt"):
+        shutil.copy(own / "test" / "ant" / "00.jpg", own / place)
+    assert len(load(own).train_labels) == 36
+    said = capsys.readouterr().out
+    named = f"{own}/5.jpg, {own}/train/1.JPG, {own}/train/2.png and 1 more"
+    assert said == f"note: 4 image files in no class folder left out: {named}\n"
+    (own / "train" / "1.JPG").unlink()
+    load(own / "train")
+    assert capsys.readouterr().out == f"note: 1 image file in no class folder left out: {own}/train/2.png\n"
+
+
 def test_a_tree_without_any_image(tmp_path):
     for name in ("ant", "bee"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.tif").write_text("")
-    with pytest.raises(UserError, match="holds no image file .looked for .bmp .*; 2 files left out: 2 .tif") as error:
+    (tmp_path / "2.jpg").write_text("")
+    message = "holds no image file .looked for .bmp .*; 2 files left out: 2 .tif; 1 image file in no class folder"
+    with pytest.raises(UserError, match=message) as error:
         load(tmp_path)
     assert "\n" not in str(error.value)
 

@@ -173,6 +173,22 @@ def test_an_image_twice_in_one_list(root, lists):
         load(root, allow_overlap=True)
 
 
+def test_an_image_twice_in_one_list_and_in_another(root, lists):
+    """What two lists may have in common, one list may not have twice."""
+    lists("test.txt", [*TEST, TRAIN[5], TRAIN[6], TRAIN[5]])
+    message = f"--eval_list=test.txt: line 6: image {root}/ant/05.webp is in --eval_list=test.txt: line 4, too; remove"
+    for allow_overlap in (True, False):
+        with pytest.raises(UserError, match=re.escape(message)):
+            load(root, allow_overlap=allow_overlap)
+
+
+def test_a_folder_whose_name_is_no_text(root, lists, tmp_path):
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
+    os.symlink(root, odd)
+    data = load(odd)
+    assert data.train_items[0] == os.fsencode(odd) + b"/ant/00.jpg" and data.reader("train")(0).shape == (32, 32, 3)
+
+
 def test_missing_images_are_named_by_line(root, lists, capsys):
     lists("train.txt", [TRAIN[0], ("ant/nowhere.jpg", 0), ("", ""), *TRAIN[1:], ("bee/gone.jpg", 1)])
     message = (

@@ -97,6 +97,24 @@ def test_later_years(tmp_path, year):
             inaturalist.load(str(tmp_path), 2021, 32)
 
 
+def test_names_that_are_no_text(tmp_path):
+    """Of a file: its bytes as Python spells them; of half a character: one line."""
+    root = tmp_path / "\udcff"
+    write(root)
+    file = root / "train2018.json"
+    content = json.loads(file.read_text())
+    name = content["images"][0]["file_name"]
+    content["images"][0]["file_name"] = f"{name[:-4]}\udcfe.jpg"
+    os.rename(root / name, root / content["images"][0]["file_name"])
+    file.write_text(json.dumps(content))
+    data = load(root)
+    assert len(data.train_labels) == COUNTS.sum() and os.fsencode(root / name)[:-4] + b"\xfe.jpg" in data.train_items
+    content["images"][0]["file_name"] = "\ud800.jpg"
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"train2018.json: '\\ud800.jpg' can't be the name of a file"):
+        load(root)
+
+
 def test_missing_images_are_named_or_left_out(tmp_path):
     write(tmp_path)
     gone = sorted((tmp_path / "train_val2018" / "Plantae" / "2").iterdir())[0]

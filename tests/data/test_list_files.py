@@ -109,6 +109,8 @@ GOOD = {"fpath": "a.jpg", "category_id": 0}
         (json.dumps({"annotations": [{**GOOD, "category_id": True}]}), ": annotation 1: has no fpath or no"),
         (json.dumps({"annotations": [{**GOOD, "fpath": ""}]}), ": annotation 1: has no path"),
         (json.dumps({"annotations": [3]}), ": annotation 1: has no fpath"),
+        (json.dumps({"annotations": [GOOD, {**GOOD, "fpath": "\ud800.jpg"}]}), ": annotation 2: '\\ud800.jpg' can't"),
+        (json.dumps({"annotations": [{**GOOD, "fpath": "a\0.jpg"}]}), ": annotation 1: 'a\\x00.jpg' can't be the name"),
         (json.dumps({"annotations": [GOOD], "num_classes": "10"}), ": num_classes is '10'; must be a whole number"),
     ],
 )
@@ -136,3 +138,9 @@ def test_paths_begin_at_the_folder():
         "/photos/\u732b.jpg".encode(),
         b"/photos/a..b/.c/d.jpg",
     ]
+
+
+def test_paths_that_are_no_text():
+    """As Python spells their bytes."""
+    paths, folder = ["a.jpg", "\udcfe/../\udcfd.jpg"], "/photos/\udcff"
+    assert list_files.absolute(paths, folder).tolist() == [b"/photos/\xff/a.jpg", b"/photos/\xff/\xfd.jpg"]

@@ -36,6 +36,18 @@ def test_composed_and_decomposed_names_are_one():
     assert names == ("Zo\u00eb", "ant") and train.tolist() == [0, 0, 1]
 
 
+def test_labels_are_not_searched_for_without_a_mistake():
+    """A search for each label takes minutes at iNaturalist's size."""
+
+    class Labels(list):
+        def index(self, label):
+            raise AssertionError("searched")
+
+    for texts in (["1", "0"], ["bee", "ant"]):
+        of_list = list_files.ImageList("--train_list=t", places=[1, 2], paths=["a", "b"], labels=Labels(texts))
+        assert list_labels.of_lists([of_list])[1][0].tolist() == [1, 0]
+
+
 @pytest.mark.parametrize(
     ("labels", "names", "classes"),
     [

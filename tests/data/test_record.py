@@ -7,11 +7,11 @@ import pytest
 from bbn_tf.data import record
 from bbn_tf.errors import UserError
 
-CLASSES = ("ant", 'bee, "the" wasp', "cät\n2")
+CLASSES = ("ant", 'bee, "the" wasp', "cät\n2\r")
 PARTS = {
     "train": [(0, "00.jpg", 1234), (1, "deep/er, 1.jpg", 5), (2, "\udcff.png", 0), (0, "01.jpg", 7)],
     "test": [(1, "=1+1.jpg", 3)],
-    "unreadable": [(2, "x\ny.jpg", -1)],
+    "unreadable": [(2, "x\ny.jpg", -1), (0, "old\rMac.jpg", 3), (1, "\r\n", 4)],
 }
 
 
@@ -36,6 +36,14 @@ def test_what_is_written_is_read(tmp_path):
     read = record.read(tmp_path)
     assert read == written and read.class_names == CLASSES
     assert read.parts == {**PARTS, "validation": [], "earlier": []}
+
+
+def test_what_older_versions_wrote_is_read(tmp_path):
+    """With other line ends."""
+    written = record.write(tmp_path, ("ant", "bee"), {"train": [(0, "00.jpg", 1234), (1, "b/1.png", 5)]})
+    path = tmp_path / "images.csv"
+    path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n"))
+    assert record.read(tmp_path) == written and b"\r" not in path.read_bytes()
 
 
 def test_large_ones_are_packed(tmp_path):

@@ -214,6 +214,60 @@ def test_init_from_never_tests_on_what_was_trained_on(own, tmp_path, capsys):
     assert f"were trained on by {tmp_path}" in capsys.readouterr().out
 
 
+def test_init_from_cleans_both_parts_whichever_is_evaluated(own, tmp_path, capsys):
+    """And so does a run of that run; only the part to evaluate on must not be empty."""
+    first = load(own)
+    second = load(own, split_seed=1, validation_fraction=0.2, started_from=recorded(first, tmp_path / "first"))
+    said = capsys.readouterr().out
+    for part in ("test", "validation"):
+        assert not names(second, part) & names(first, "train")
+        assert f"{part} images were trained on by {tmp_path / 'first'}" in said
+    assert sum(len(second.parts[part]) for part in ("train", "validation", "test")) == 36
+    assert names(second, "validation") | names(second, "test") <= names(first, "test")
+    known = record.write(tmp_path / "second", second.class_names, second.identities(recorded(first, tmp_path)))
+    third = load(own, split_seed=1, started_from=known)
+    assert of(third, "eval") and not of(third, "eval") & names(first, "train")
+    same_test = load(own, validation_fraction=0.2, evaluate_on="test", started_from=recorded(first, tmp_path))
+    assert not len(same_test.parts["validation"]) and of(same_test, "eval") == of(first, "eval")
+
+
+def test_a_record_of_an_older_version_that_tests_on_what_was_trained_on_before(own, tmp_path):
+    """It stays as it is for its own run; a run that starts from it tests on none of that."""
+    first, second = load(own), load(own, split_seed=1)
+    known = record.write(tmp_path, second.class_names, second.identities(recorded(first, tmp_path / "first")))
+    assert names(second, "test") & names(first, "train")
+    assert of(load(own, record=known, use="evaluate"), "eval") == of(second, "eval")
+    third = load(own, split_seed=1, started_from=known)
+    assert of(third, "eval") == names(second, "test") - names(first, "train")
+
+
+def test_only_what_was_drawn_from_the_training_images_returns_to_them(two, tmp_path, capsys):
+    """Images of test/ are left out, also where a fraction is validated on, of which those are trained on."""
+    known = recorded(load(two), tmp_path)
+    os.rename(two / "train" / "ant" / "21.jpg", two / "test" / "ant" / "21.jpg")
+    capsys.readouterr()
+    second = load(two, validation_fraction=0.3, evaluate_on="test", started_from=known)
+    assert len(second.eval_labels) == 12 and "ant/21.jpg" not in names(second, "train")
+    assert len(second.train_labels) == 35 and not len(second.parts["validation"])
+    said = capsys.readouterr().out
+    assert "1 of 13 test images were trained on by" in said and "(ant/21.jpg); left out" in said
+    assert said.count("in the training part instead") == 1
+
+
+def test_evaluating_on_another_folder_of_the_same_classes(own, tmp_path, capsys):
+    """Its own held-out part, as one line says; many, medium and few are those of the run."""
+    first = load(own)
+    known = recorded(first, tmp_path / "run")
+    write_tree(tmp_path / "other", {"ant": 5, "bee": 10, "cat": 20}, sizes=(50, 60), seed=7)
+    capsys.readouterr()
+    other = load(tmp_path / "other", record=known, use="evaluate")
+    assert other.class_counts.tolist() == first.class_counts.tolist() == [19, 7, 2]
+    assert np.bincount(other.eval_labels).tolist() == [1, 2, 4] and len(other.files()) == 7
+    said = capsys.readouterr().out
+    assert said.startswith(f"note: the images of {tmp_path / 'other'} are not those of {tmp_path / 'run'}: ")
+    assert "evaluated on the test part of these, 7 of 35; many, medium" in said and said.count("\n") == 1
+
+
 def test_init_from_with_a_test_folder(two, tmp_path, capsys):
     known = recorded(load(two), tmp_path)
     os.rename(two / "train" / "ant" / "21.jpg", two / "test" / "ant" / "21.jpg")

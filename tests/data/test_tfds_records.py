@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from bbn_tf.data import input_pipeline, long_tail, tfds_builders, tfds_labels, tfds_records
+from bbn_tf.data import input_pipeline, long_tail, small_sets, tfds_builders, tfds_labels, tfds_records
 from bbn_tf.data.image_dataset import ImageDataset
 from bbn_tf.errors import UserError
 from tests import in_process
@@ -149,8 +149,17 @@ def test_large_tfrecords_cost_one_line(tmp_path, monkeypatch, builder, name):
     with pytest.raises(UserError) as error:
         load(folder, name)
     assert "holds tfrecord files, which can't be read at random, and more than 5e-06 GB" in str(error.value)
-    assert f"prepare it with `tfds build {name} --data_dir={folder} --file_format=array_record`" in str(error.value)
+    told = f"delete it and prepare it again with `tfds build {name} --data_dir={folder} --file_format=array_record`"
+    assert f"tfds_name={name}: {folder}/{name}/1.0.0 holds" in str(error.value) and told in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_command_for_a_folder_with_blanks(tmp_path):
+    """Of TFDS's data, and of CIFAR."""
+    folder = tmp_path / "my data"
+    for load_it in (lambda: load(folder), lambda: small_sets.prepared_builder("tiny_records", str(folder), "file:/-")):
+        with pytest.raises(UserError, match=f"`tfds build tiny_records --data_dir='{folder}'[ `]"):
+            load_it()
 
 
 def test_labels_are_read_once(tmp_path, monkeypatch, capsys):
@@ -227,6 +236,8 @@ def test_long_tail_of_a_balanced_set(tmp_path):
         ("tiny_records", ("train", "test"), "tiny_records has no 'test'; it has train (40), validation (9), and"),
         ("tiny_records", ("train[", "validation"), "tiny_records has no 'train['; it has train (40)"),
         ("tiny_records", ("train", "validation[9:]"), "_splits=train,validation[9:]: 'validation[9:]' holds no image"),
+        ("tiny_records", ("all[:80%]", "all[80%:]"), "=all[:80%],all[80%:]: tiny_records has no 'all[:80%]'; it has"),
+        ("tiny_records", ("train[80%:20%]", "validation"), "'train[80%:20%]' holds no image"),
         ("tiny_records", ("train", "train"), "--tfds_splits=train,train: the two share images; must have none"),
         ("tiny_records", ("train[:30]", "train[29:]"), "--tfds_splits=train[:30],train[29:]: the two share images"),
         ("tiny_records:2.0.0", ("train", "validation"), "--tfds_name=tiny_records:2.0.0: TFDS can't read it in"),

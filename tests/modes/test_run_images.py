@@ -109,6 +109,17 @@ def test_evaluation_after_ten_photos_are_gone(own, capsys):
     assert sorted(path.decode() for path in seen) == sorted(str(own / "photos" / i) for i in of(own, "test")[1:])
 
 
+def test_evaluation_on_other_photos_of_the_same_classes(own, capsys):
+    """One line says that they are others and how many are evaluated; groups are those of the run."""
+    write_tree(own / "others", {"ant": 5, "bee": 5, "cat": 10}, sizes=(50, 60), seed=3)
+    capsys.readouterr()
+    assert evaluate(own, f"--data_dir={own / 'others'}") == (0, "")
+    said = capsys.readouterr().out
+    assert said.count("are not those of") == 1 and "evaluated on the test part of these, 4 of 20; many" in said
+    config = parse("--mode=evaluate", f"--model_dir={own / 'run'}", f"--data_dir={own / 'others'}")
+    assert run_images.of_finished(config, RunFolder(own / "run")).class_counts.tolist() == [8, 4, 3]
+
+
 def test_resume_of_the_same_images(own, made):
     """As the run that was not stopped, in weights and figures; the photos were moved as a whole."""
     os.rename(own / "photos", own / "elsewhere")
@@ -183,7 +194,8 @@ def test_a_second_stage_on_other_classes_is_refused(own, old):
     assert status == 1 and "lacks 'ant' and has 'zebra'" in message and not (own / "second").exists()
 
 
-def test_a_run_from_a_run_does_not_test_on_its_training_images(own):
+@pytest.mark.parametrize("held_out", [(), ("--validation_fraction=0.3", "--evaluate_on=test")])
+def test_a_run_from_a_run_does_not_test_or_validate_on_its_training_images(own, held_out):
     new = (
         f"--init_from={own / 'run'}",
         f"--model_dir={own / 'next'}",
@@ -191,10 +203,10 @@ def test_a_run_from_a_run_does_not_test_on_its_training_images(own):
         "--epochs=1",
         "--global_batch_size=8",
     )
-    assert run(*TINY, f"--data_dir={own / 'photos'}", *new) == (0, "")
+    assert run(*TINY, f"--data_dir={own / 'photos'}", *new, *held_out) == (0, "")
     first, second = record.read(own / "run"), record.read(own / "next")
-    assert not set(second.parts["test"]) & set(first.parts["train"])
-    assert len(second.parts["train"]) + len(second.parts["test"]) == 19
+    assert not {*second.parts["test"], *second.parts["validation"]} & set(first.parts["train"])
+    assert sum(len(second.parts[part]) for part in ("train", "validation", "test")) == 19
 
 
 def test_a_run_in_the_folder_of_its_photos(own):

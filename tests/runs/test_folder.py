@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 
+from bbn_tf.data import record
 from bbn_tf.errors import UserError
 from bbn_tf.files import atomic_path, write_json
 from bbn_tf.runs.folder import RunFolder
@@ -92,6 +93,16 @@ def test_interrupted_overwrite_can_be_repeated(run):
     run._clear()  # and killed before flags.txt was replaced
     run.prepare({**SETTINGS, "epochs": "4"}, overwrite=True)
     assert run.read_settings()["epochs"] == "4" and (run.path / "export" / "1").is_dir()
+
+
+def test_overwrite_deletes_what_was_learned_before_the_record_of_its_images(run, monkeypatch):
+    """Or a kill between the two would leave a run as an older version did, which split the images otherwise."""
+    run.checkpoints.mkdir(exist_ok=True)
+    (run.checkpoints / "epoch-0001.npz").write_text("")
+    gone = []
+    monkeypatch.setattr(record, "delete", lambda folder: gone.append(not run.checkpoints.exists()))
+    run.prepare(SETTINGS, overwrite=True)
+    assert gone == [True]
 
 
 def test_one_process_at_a_time(run):

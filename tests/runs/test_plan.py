@@ -147,6 +147,25 @@ def test_weights_of_another_network_are_refused_before_any_run(write):
         check_plan(write(other))
 
 
+def test_weights_of_a_second_stage_are_refused_before_any_run(write):
+    """Its trunk is within a part of its own."""
+    second = '[rows.Second]\nflags = ["--mode=probe"]\ncolumns = ["whole"]\nseeds = [3]\nfrom = "Pretrained"\n'
+    with pytest.raises(UserError, match="BBN, fine-tuned, tail: init_from: .* is a second stage; must be the run"):
+        check_plan(write(PRETRAINED.replace(ITS_START, 'init_from = "Second"') + second))
+
+
+def test_a_row_may_repeat_a_second_stage_of_a_run_outside_the_plan(write, tmp_path):
+    first, second = (RunFolder(tmp_path / name) for name in ("first", "second"))
+    first.prepare(flags.parse(["--model=plain"]).settings(), overwrite=False)
+    settings = flags.parse(["--mode=probe", f"--from_run={first.path}", "--classifier=tau_norm"]).settings()
+    second.prepare(settings, overwrite=False)
+    plan = write(f'seeds = [0]\n[columns]\ndigits = []\n[rows.A]\nflags = ["--flagfile={second.flags_file}"]\n')
+    check_plan(plan)
+    first.flags_file.unlink()
+    with pytest.raises(UserError, match="A, digits: --from_run=.*first: not a run folder"):
+        check_plan(plan)
+
+
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
 def test_every_plan_parses_and_begins_with_a_comment(path, tmp_path):
     assert path.read_text().startswith("# ") and "--mode=sweep" in path.read_text()

@@ -193,20 +193,24 @@ def test_pictures_of_the_plan_that_have_runs(plan):
     assert [path.name for path in plan.folder.glob("*.png")] == ["1_errors.png"]
 
 
-def test_without_a_plans_pictures_each_column_has_its_error_by_class(capsys):
-    same, other = {"class_counts": [9, 1]}, {"class_counts": [9, 2]}
-    cells = {
-        ("CE", "A"): [same, same],
-        ("BBN", "A"): [same],
-        ("CE", "B"): [same],
-        ("BBN", "B"): [other],
-        ("X", "C"): [],
-    }
-    (picture,) = report.by_class(cells)
-    assert picture == {"kind": "error_by_class", "title": "Error by class: A", "column": "A"}
-    assert capsys.readouterr().out == (
-        "note: no picture of the error by class of B, whose runs differ in their class counts\n"
-    )
+@pytest.mark.parametrize("kind", ["error_by_class", "norms"])
+def test_runs_of_other_classes_share_no_axis(plan, kind, capsys):
+    """Whoever has planned the picture; the report is written without it."""
+    norms = {"classifier_norms": {"plain": [1.0, 2.0]}}
+    write_runs(plan, {("CE", "IF 50", 1): newer(30.0, **norms), ("BBN", "IF 50", 0): newer(31.0, **norms)})
+    plan.pictures = [{"kind": kind, "title": "By class", "column": "IF 50"}]
+    assert report.report(plan).count("![") == 1 and "note:" not in capsys.readouterr().out
+    write_runs(plan, {("BBN", "IF 50", 0): newer(31.0, class_counts=[110, 5], **norms)})
+    assert "![" not in report.report(plan)
+    said = "note: no picture 'By class', since the runs of IF 50 differ in their classes or class counts\n"
+    assert said in capsys.readouterr().out
+
+
+def test_without_a_plans_pictures_each_column_has_its_error_by_class():
+    cells = {("CE", "A"): [{}, {}], ("BBN", "A"): [{}], ("CE", "B"): [{}], ("X", "C"): []}
+    assert report.by_class(cells) == [
+        {"kind": "error_by_class", "title": f"Error by class: {column}", "column": column} for column in "AB"
+    ]
 
 
 def test_tables_beside_pictures_by_hand():

@@ -90,6 +90,17 @@ def test_failed_runs_do_not_stop_the_others(stand_in, capsys):
     assert re.search(r"about \d+ min left", out)
 
 
+def test_a_run_that_failed_before_is_not_told_the_old_reason(stand_in, monkeypatch):
+    """It is out of memory now, which writes no line of ours."""
+    with pytest.raises(UserError, match="B, digits, seed 0: error: it went wrong"):
+        stand_in(jobs=2)
+    script = stand_in.folder.parent / "stand_in.py"
+    script.write_text("import os, signal; print('working', flush=True); os.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(UserError) as failure:
+        stand_in(jobs=2)
+    assert "B, digits, seed 0: ended by SIGKILL (see " in str(failure.value) and "went wrong" not in str(failure.value)
+
+
 WHOLE = PLAN.replace("fail", "ce")
 
 

@@ -33,17 +33,17 @@ def test_config_survives_saving():
 
 
 def test_adamw_by_hand():
-    """Decoupled decay of the kernel, none of bias and BatchNorm; Keras's epsilon and betas."""
+    """Decoupled decay of the kernel, none of bias, BatchNorm and scales, which have one dimension each."""
     optimizer = build.optimizer(Config(optimizer="adamw", learning_rate=0.01, weight_decay=0.1), None)
-    names = ("kernel", "bias", "gamma", "beta")
-    variables = [keras.Variable([1.0, -2.0], name=name) for name in names]
+    names = ("kernel", "bias", "gamma", "beta", "scales", "variable_36")
+    variables = [keras.Variable([[1.0, -2.0]] if name == "kernel" else [1.0, -2.0], name=name) for name in names]
     optimizer.build(variables)
-    optimizer.apply([keras.ops.convert_to_tensor([0.5, 0.5])] * 4)
+    optimizer.apply([keras.ops.full(variable.shape, 0.5) for variable in variables])
     step = 0.01 * 0.5 / (0.5 + 1e-7)  # m / sqrt(v) is the gradient's sign in the first step
     for name, variable in zip(names, variables, strict=True):
         decay = 0.01 * 0.1 * np.array([1, -2]) if name == "kernel" else 0
         expected = np.array([1, -2]) - decay - step
-        np.testing.assert_allclose(keras.ops.convert_to_numpy(variable), expected, rtol=1e-5)
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(variable).ravel(), expected, rtol=1e-5)
 
 
 def test_each_optimizer_has_defaults_of_its_own():

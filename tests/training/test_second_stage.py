@@ -80,6 +80,9 @@ def test_scales_become_weights(digits):
     np.testing.assert_allclose(head(features), before, rtol=1e-4, atol=1e-5)
     assert [w.name for w in head.trainable_weights] == ["scales"]
     head.get_layer("scales").scales.assign(np.arange(10.0))
+    norms = np.linalg.norm(model.classifier_kernels()["plain"], axis=0)
+    scaled = np.linalg.norm(head.classifier_kernels()["plain"], axis=0)
+    np.testing.assert_allclose(scaled, np.arange(10) * norms, rtol=1e-5)
     np.testing.assert_allclose(head(features), np.arange(10) * before, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(stage.whole(head)(IMAGES), np.arange(10) * before, rtol=1e-3, atol=1e-3)
 
