@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 from matplotlib.figure import Figure
 
-from bbn_tf.data import file_checks, long_tail, samplers
+from bbn_tf.data import file_checks, listing, long_tail, samplers
 from bbn_tf.files import atomic_path, check_output
 from bbn_tf.modes import advised_command, build
 from bbn_tf.runs import class_axes, pictures
@@ -130,7 +130,7 @@ def draw(dataset, title, path):
     counts, order = dataset.class_counts, pictures.head_to_tail(dataset.class_counts)
     figure = Figure(figsize=(7.5, 6), layout="constrained")
     above, below = figure.subplots(2, sharex=True)
-    title = f"{title}: {len(counts):,} classes, imbalance factor {counts.max() / counts.min():.4g}"
+    title = f"{listing.shown(title)}: {len(counts):,} classes, imbalance factor {counts.max() / counts.min():.4g}"
     above.set(ylabel="training images", title=title)
     drawn = {f"{name} sampler": 100 * probs for name, probs in shares(dataset).items()}
     bars = len(counts) <= class_axes.MOST_BARS

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams_api
 
+from bbn_tf.data import listing
 from bbn_tf.files import writing
 from bbn_tf.runs import pictures
 from bbn_tf.runs.tables import left_out_notes
@@ -133,7 +134,11 @@ class WriteSummaries(keras.callbacks.Callback):
     def __init__(self, log, evaluate, *, flags, hyperparameters, first_batches):
         super().__init__()
         self.log, self.evaluate, self.dataset = log, evaluate, evaluate.dataset
-        self.flags, self.hyperparameters, self.first_batches = flags, hyperparameters, first_batches
+        self.first_batches = first_batches
+        self.flags = {name: listing.shown(text) for name, text in flags.items()}  # a path may be any bytes
+        self.hyperparameters = {
+            name: listing.shown(value) if isinstance(value, str) else value for name, value in hyperparameters.items()
+        }
 
     def on_epoch_begin(self, epoch, logs=None):
         if self.log.path is None:  # only now the epoch is known from which the run resumes

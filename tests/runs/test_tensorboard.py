@@ -98,6 +98,21 @@ def assert_points_are_history(config):
     return events
 
 
+def test_paths_that_are_no_text(tmp_path):
+    texts = {"data_dir": "/photos/\udcff", "model_dir": "run\udcff"}
+    written = tensorboard.WriteSummaries(
+        tensorboard.EventLog(tmp_path / "tensorboard"),
+        types.SimpleNamespace(dataset=None),
+        flags=texts,
+        hyperparameters={"data_dir": "/photos/\udcff", "epochs": 3},
+        first_batches=lambda: [(np.zeros([2, 4]), np.array([0, 1]))],
+    )
+    written.on_epoch_begin(0)
+    events = Events(tmp_path / "tensorboard")
+    assert "--data_dir=/photos/\\udcff\n" in events.text("flags")
+    assert events.hyperparameters() == {"data_dir": "/photos/\\udcff", "epochs": 3.0}
+
+
 def test_interrupted_run_of_bbn_has_every_point_once(make_config, monkeypatch):
     """Two of four epochs, a stop in the third, the remains of kills, and on."""
     config = make_config(epochs=4, eval_every=2)

@@ -11,8 +11,8 @@ from bbn_tf.training.sgd import SGD
 from bbn_tf.training.trunk_rate import AdamW
 
 RNG = np.random.default_rng(0)
-WEIGHTS = np.array([0.5, -2.0], "float32")
-GRADIENT = np.array([1.0, -3.0], "float32")
+WEIGHTS = np.array([[0.5, -2.0]], "float32")  # of two dimensions, as kernels have, which alone AdamW decays
+GRADIENT = np.array([[1.0, -3.0]], "float32")
 
 
 def step(optimizer, factor):
