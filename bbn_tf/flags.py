@@ -77,8 +77,14 @@ def from_flags(values, arguments=(), settings_of=None):
         UserError: see `Config`; or flags.txt can't be read.
     """
     given = {name: parsed(name, values[name].value) for name in SETTINGS if values[name].present}
-    mode = given.get("mode", "train")
-    given = _without_replaced(given, arguments)
+    given, note = _without_replaced(given, arguments)
+    config = _of_mode(given, given.get("mode", "train"), settings_of)
+    if note:  # of settings that hold
+        print(note)
+    return config
+
+
+def _of_mode(given, mode, settings_of):
     if mode == "probe":
         return _second_stage(given, settings_of)
     row = MODES[mode]
@@ -88,7 +94,7 @@ def from_flags(values, arguments=(), settings_of=None):
 
 
 def _without_replaced(given, arguments):
-    """`given` without what flag files have set for a choice that the command line replaces; says so.
+    """`given` without what flag files have set for a choice that the command line replaces; a note of it, or None.
 
     So any method file composes with another --optimizer or --lr_schedule: SGD's learning rate is not AdamW's.
     """
@@ -100,16 +106,18 @@ def _without_replaced(given, arguments):
         owners = SETTINGS.owners.get(name, ())
         replaced = [(flag, choice) for flag, choice in owners if flag in own and flag in given]
         active = any(given.get(flag, SETTINGS[flag].default) == choice for flag, choice in owners)
-        of_another = SETTINGS[name].rescaled and any(
-            in_files.get(flag, SETTINGS[flag].default) != given[flag] for flag, _ in replaced
+        of_another = SETTINGS[name].rescaled and any(  # a file without --optimizer has SGD's rate
+            in_files.get(flag, given[flag] if SETTINGS[name].choices else SETTINGS[flag].default) != given[flag]
+            for flag, _ in replaced
         )
         if name not in own and replaced and (of_another or not active):
             left_out[name] = replaced[0][0]
+    note = None
     if left_out:
         texts = " ".join(f"--{name}={as_text(given[name])}" for name in left_out)
         chosen = ", ".join(f"--{flag}={given[flag]}" for flag in dict.fromkeys(left_out.values()))
-        print(f"note: {texts} of the flag files left out, not made for {chosen}; give your own, or the defaults hold")
-    return {name: value for name, value in given.items() if name not in left_out}
+        note = f"note: {texts} of the flag files left out, not made for {chosen}; give your own, or the defaults hold"
+    return {name: value for name, value in given.items() if name not in left_out}, note
 
 
 def _refuse(given, mode, rule):
@@ -165,8 +173,9 @@ def _second_stage(given, settings_of):
             raise UserError(f"--{name}: has no meaning with --mode=probe, which keeps what --from_run has learned")
         if part == CLASSIFIER and untrained.untrained and name not in own:
             raise UserError(f"--{name}: has no meaning with --classifier={given['classifier']}, which trains nothing")
-    if given.get("branch") and (recorded.get("mode") == "probe" or recorded.get("model", "bbn") != "bbn"):
-        raise UserError(f"--branch={given['branch']}: only of a BBN; {given['from_run']} has one branch")
+    branch = given.get("branch")
+    if branch and (recorded.get("model", "bbn") != "bbn" or recorded.get("mode") == "probe" and branch != "both"):
+        raise UserError(f"--branch={branch}: only of a BBN; {given['from_run']} has one branch, so leave --branch out")
     dataset = given.get("dataset", recorded["dataset"])
     there = {name: value for name, value in recorded.items() if SETTINGS[name].part == DATA}
     there = {name: value for name, value in there.items() if not SETTINGS.is_of_another("dataset", dataset, name)}

@@ -68,7 +68,7 @@ def set_up_tensorflow():
 
 
 def remember():
-    """What is computed anew at every call, to the same effect: a twelfth of a training of seconds."""
+    """Keeps what each call would compute again, with the same result."""
     from keras.src.saving import saving_lib
 
     from bbn_tf.data import small_sets

@@ -153,7 +153,7 @@ def load(listed, split, *, skip_unreadable=False, find_damage=None, record=None,
         listed, unreadable = readable(listed, skip_unreadable, find_damage)
         parts = {**split.parts(listed), "unreadable": unreadable}
         if started_from is not None:
-            parts = recorded.without_trained(listed, parts, split, started_from)
+            parts = recorded.without_trained(listed, parts, split, started_from, use == "evaluate")
             if use == "evaluate":
                 _note_others(listed, parts, split.evaluated, started_from)
                 parts["train"] = _labels_only(started_from)
@@ -222,10 +222,10 @@ def _labels_only(record):
 
 
 def _note_others(listed, parts, evaluated, record):
-    """Says that a run is evaluated on images of which it knows none, and on which of them."""
+    """Says that a run is evaluated on other images than it recorded, and on which of them."""
     total = sum(len(files) for files in listed.parts.values())
     print(
-        f"note: the images of {listed.root} are not those of {record.place}: it is evaluated on the {evaluated} part "
+        f"note: {listed.root} has other images than {record.place} recorded: it is evaluated on the {evaluated} part "
         f"of these, {len(parts[evaluated])} of {total}; many, medium and few go by the run's own training images"
     )
 

@@ -116,16 +116,18 @@ def _trained(record):
     return (of("train") - of("validation", "test")) | of(EARLIER)
 
 
-def without_trained(listed, parts, split, record):
+def without_trained(listed, parts, split, record, evaluating=False):
     """Parts without images to test or validate on that the run of `record` was trained on; says which.
 
-    They are trained on if their part was drawn out of the training images; else they are left out.
+    They are trained on if their part was drawn out of the training images; else, and where nothing is trained, they are
+    left out.
 
     Args:
         listed: `bbn_tf.data.file_sets.Listed`.
         parts: dict part -> `ImageFiles`.
         split: `bbn_tf.data.file_sets.Split`.
         record: `Record` of the run that this one starts from.
+        evaluating: whether it is the run itself, which is evaluated on images that it did not record.
 
     Returns:
         dict as `parts`.
@@ -135,6 +137,7 @@ def without_trained(listed, parts, split, record):
     """
     parts = dict(parts)
     for part, drawn in (("test", "all" in listed.parts), ("validation", split.validation_fraction > 0)):
+        drawn = drawn and not evaluating
         trained = np.array(trained_on(record, listed.class_names, parts[part]), bool)
         if not trained.any():
             continue
@@ -143,6 +146,8 @@ def without_trained(listed, parts, split, record):
         told = f"{len(names)} of {len(trained)} {part} images were trained on by {record.place}"
         told += f" ({listing.named(names)})"
         if trained.all() and part == split.evaluated:
+            if evaluating:
+                raise UserError(f"--data_dir={listed.root}: all {told}; must hold others to evaluate on")
             raise UserError(
                 f"--init_from={record.place}: all {told}; a run that starts from it can't be evaluated on them"
             )

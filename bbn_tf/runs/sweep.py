@@ -144,13 +144,14 @@ def _log(run):
 
 
 def _reason(run, process):
-    """The error line of what a process has logged; without one its last line, or how it ended."""
+    """The error line of what a process has logged; without one how it ended, and its last line."""
     lines = _log(run).read_bytes()[process.logged_before :].decode(errors="replace").strip().splitlines()
+    if errors := [line for line in lines if line.startswith("error: ")]:
+        return errors[-1]
     ended = f"ended with status {process.returncode}"
     if process.returncode < 0:
-        ended = f"ended by {signal.Signals(-process.returncode).name}"
-    last = lines[-1] if lines and process.returncode >= 0 else ended
-    return next((line for line in reversed(lines) if line.startswith("error: ")), last)
+        ended = f"ended by signal {-process.returncode} ({signal.strsignal(-process.returncode)})"
+    return f"{ended}; last line: {lines[-1]}" if lines else ended
 
 
 def _name(run):

@@ -264,8 +264,27 @@ def test_evaluating_on_another_folder_of_the_same_classes(own, tmp_path, capsys)
     assert other.class_counts.tolist() == first.class_counts.tolist() == [19, 7, 2]
     assert np.bincount(other.eval_labels).tolist() == [1, 2, 4] and len(other.files()) == 7
     said = capsys.readouterr().out
-    assert said.startswith(f"note: the images of {tmp_path / 'other'} are not those of {tmp_path / 'run'}: ")
+    assert said.startswith(f"note: {tmp_path / 'other'} has other images than {tmp_path / 'run'} recorded: ")
     assert "evaluated on the test part of these, 7 of 35; many, medium" in said and said.count("\n") == 1
+
+
+def test_evaluating_on_the_images_of_an_earlier_run(own, tmp_path, capsys):
+    """Of the folder that --init_from's run was trained on, only what that run held out."""
+    first = load(own)
+    before = recorded(first, tmp_path / "first")
+    write_tree(tmp_path / "other", {"ant": 5, "bee": 10, "cat": 20}, sizes=(50, 60), seed=7)
+    second = load(tmp_path / "other", started_from=before)
+    known = record.write(tmp_path / "second", second.class_names, second.identities(before))
+    capsys.readouterr()
+    seen = load(own, split_seed=1, record=known, use="evaluate")
+    assert of(seen, "eval") and of(seen, "eval") < of(first, "eval")
+    assert seen.class_counts.tolist() == second.class_counts.tolist()
+    said = capsys.readouterr().out
+    assert f"test images were trained on by {tmp_path / 'second'}" in said and "; left out\n" in said
+    for label, name in [(known.class_names[label], name) for label, name, _ in before.parts["test"]]:
+        (own / label / name).unlink()
+    with pytest.raises(UserError, match=f"^--data_dir={own}: all .* were trained on by .*; must hold others to"):
+        load(own, split_seed=1, record=known, use="evaluate")
 
 
 def test_init_from_with_a_test_folder(two, tmp_path, capsys):

@@ -115,7 +115,7 @@ def test_evaluation_on_other_photos_of_the_same_classes(own, capsys):
     capsys.readouterr()
     assert evaluate(own, f"--data_dir={own / 'others'}") == (0, "")
     said = capsys.readouterr().out
-    assert said.count("are not those of") == 1 and "evaluated on the test part of these, 4 of 20; many" in said
+    assert said.count("has other images than") == 1 and "evaluated on the test part of these, 4 of 20; many" in said
     config = parse("--mode=evaluate", f"--model_dir={own / 'run'}", f"--data_dir={own / 'others'}")
     assert run_images.of_finished(config, RunFolder(own / "run")).class_counts.tolist() == [8, 4, 3]
 

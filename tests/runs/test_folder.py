@@ -98,9 +98,12 @@ def test_interrupted_overwrite_can_be_repeated(run):
 def test_overwrite_deletes_what_was_learned_before_the_record_of_its_images(run, monkeypatch):
     """Or a kill between the two would leave a run as an older version did, which split the images otherwise."""
     run.checkpoints.mkdir(exist_ok=True)
-    (run.checkpoints / "epoch-0001.npz").write_text("")
+    for learned in (run.checkpoints / "epoch-0001.npz", run.model_file):
+        learned.write_text("")
     gone = []
-    monkeypatch.setattr(record, "delete", lambda folder: gone.append(not run.checkpoints.exists()))
+    monkeypatch.setattr(
+        record, "delete", lambda folder: gone.append(not (run.checkpoints.exists() or run.model_file.exists()))
+    )
     run.prepare(SETTINGS, overwrite=True)
     assert gone == [True]
 

@@ -98,7 +98,8 @@ def test_a_run_that_failed_before_is_not_told_the_old_reason(stand_in, monkeypat
     script.write_text("import os, signal; print('working', flush=True); os.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(UserError) as failure:
         stand_in(jobs=2)
-    assert "B, digits, seed 0: ended by SIGKILL (see " in str(failure.value) and "went wrong" not in str(failure.value)
+    reason = "B, digits, seed 0: ended by signal 9 (Killed); last line: working (see "
+    assert reason in str(failure.value) and "went wrong" not in str(failure.value)
 
 
 WHOLE = PLAN.replace("fail", "ce")
