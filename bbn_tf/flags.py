@@ -106,7 +106,7 @@ def _without_replaced(given, arguments):
         owners = SETTINGS.owners.get(name, ())
         replaced = [(flag, choice) for flag, choice in owners if flag in own and flag in given]
         active = any(given.get(flag, SETTINGS[flag].default) == choice for flag, choice in owners)
-        of_another = SETTINGS[name].rescaled and any(  # a file without --optimizer has SGD's rate
+        of_another = SETTINGS[name].rescaled and any(  # a file of no optimizer has SGD's rate; of no model, any sampler
             in_files.get(flag, given[flag] if SETTINGS[name].choices else SETTINGS[flag].default) != given[flag]
             for flag, _ in replaced
         )

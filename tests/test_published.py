@@ -48,6 +48,17 @@ def test_the_pretrained_network_is_what_the_page_says():
     assert (metrics["epoch"], metrics["num_train"], len(metrics["class_counts"])) == (20, 50_000, 100)
 
 
+def test_docs_repeat_the_comparison_with_a_pretrained_network():
+    text = (ROOT / "docs" / "results.md").read_text("utf-8")
+    section = text[text.index("## A pretrained network: does it help?") :]
+    kept = sorted((ROOT / "saved_models" / "finetune").glob("*/cifar_10_if_100/seed0"))
+    assert len(kept) == 7
+    for figures in map(RunFolder.read_metrics, map(RunFolder, kept)):
+        low, high = figures["error_intervals"]["all"]
+        groups = " | ".join(f"{figures[f'{group}_error']:.2f}" for group in ("many", "medium"))
+        assert f"| **{figures['top1_error']:.2f}** ({low:.1f} - {high:.1f}) | {groups} | " in section
+
+
 def test_readme_and_docs_repeat_it():
     both = [RunFolder(ROOT / "saved_models" / name) for name in (EXAMPLE, COMPARED)]
     errors = [f"{kept.read_metrics()['top1_error']:.2f}" for kept in both]

@@ -13,7 +13,7 @@ from PIL import Image
 
 from bbn_tf.data import datasets, file_checks, input_pipeline
 from bbn_tf.errors import UserError
-from bbn_tf.modes import build, evaluate
+from bbn_tf.modes import build, describe, evaluate
 from bbn_tf.runs.folder import RunFolder
 from tests import in_process
 from tests.image_files import COLOURS, write_tree, write_two_trees
@@ -298,6 +298,18 @@ def test_from_the_first_look_to_the_prediction(own, tmp_path, capsys, without_su
         os.rename(own / part / "ant", own / part / "asp")
     with pytest.raises(UserError, match="has other classes than .* lacks .ant. and has .asp."):
         evaluate.evaluate(config)
+
+
+def test_a_look_names_the_parts_as_they_are(own, tmp_path, capsys):
+    """Validation images are no test images; and a folder's name may be any bytes."""
+    shutil.copytree(own / "test", own / "val")
+    look = ("--mode=describe", *TINY[:2], f"--data_dir={own}", "--evaluate_on=validation")
+    assert in_process.run(*look, f"--output={tmp_path}/look.png") == (0, "")
+    said = capsys.readouterr().out
+    assert "36 training and 12 validation images of 3 classes" in said
+    assert ["class", "training", "validation", "group"] in [line.split()[:4] for line in said.splitlines()]
+    assert "12 in the validation and the test set" in said and "in the training and the" not in said
+    describe.draw(load(own), "/photos/\udcff", tmp_path / "odd.png")
 
 
 def test_damage_that_only_training_meets_is_named(own, tmp_path):

@@ -98,8 +98,8 @@ def assert_points_are_history(config):
     return events
 
 
-def test_paths_that_are_no_text(tmp_path):
-    texts = {"data_dir": "/photos/\udcff", "model_dir": "run\udcff"}
+def test_paths_that_are_no_text_and_images_of_all_hosts(tmp_path):
+    texts = {"data_dir": "/photos/\udcff", "model_dir": "run\udcff", "num_hosts": "3"}
     written = tensorboard.WriteSummaries(
         tensorboard.EventLog(tmp_path / "tensorboard"),
         types.SimpleNamespace(dataset=None),
@@ -108,6 +108,7 @@ def test_paths_that_are_no_text(tmp_path):
         first_batches=lambda: [(np.zeros([2, 4]), np.array([0, 1]))],
     )
     written.on_epoch_begin(0)
+    assert written.images_a_step == 6  # here two of them
     events = Events(tmp_path / "tensorboard")
     assert "--data_dir=/photos/\\udcff\n" in events.text("flags")
     assert events.hyperparameters() == {"data_dir": "/photos/\\udcff", "epochs": 3.0}
