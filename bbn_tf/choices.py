@@ -113,7 +113,7 @@ class Choice:
     """
 
     def __init__(self, function=None, *settings, arguments=None, fixes=None, **traits):
-        self._function, self.settings, self._arguments = function, settings, arguments or {}
+        self._function, self.settings, self.arguments = function, settings, arguments or {}
         self.fixes, self.traits = fixes or {}, traits
 
     @functools.cached_property
@@ -121,7 +121,7 @@ class Choice:
         return imported(self._function)
 
     def __call__(self, *args, **kwargs):
-        return self.function(*args, **self._arguments, **kwargs)
+        return self.function(*args, **self.arguments, **kwargs)
 
     def own(self, values):
         """dict name -> value: of `values`, a dict, what belongs to this choice."""

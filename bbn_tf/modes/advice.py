@@ -62,6 +62,11 @@ class Seen:
         return self.given.get("image_size") or (min(self.fitting, SMALL) if small else self.fitting)
 
     @property
+    def smallest(self):
+        """The smallest side that the network takes, in pixels."""
+        return self.network.arguments.get("smallest_side", 1) if self.network else 1
+
+    @property
     def model(self):
         return self.given.get("model") or ("plain" if self.factor <= EVEN else "bbn")
 
@@ -101,6 +106,7 @@ def advise(seen):
         advised = _photos(seen)
     else:
         advised = _small(seen)
+    advised = [*advised, *_loss(seen)]
     return [(flag, value, reason) for flag, value, reason in advised if flag not in seen.given]
 
 
@@ -164,8 +170,17 @@ def _method(seen):
     return f"one branch: classes are nearly even (imbalance factor {seen.factor:.3g}), BBN would cost twice as much"
 
 
+def _loss(seen):
+    if seen.model == "plain" and seen.given.get("sampler", "uniform") != "uniform":
+        yield "loss", "ce", f"--sampler={seen.given['sampler']} favours rare classes already"
+
+
 def _image_size(seen, size, why="what this network is made for"):
-    if seen.encoded:
+    if not seen.encoded:
+        return
+    if size < seen.smallest:
+        yield "image_size", seen.smallest, "the smallest side that this network takes"
+    else:
         usual = "the usual side" if size == SIDES[-1] else f"the images' shorter side is {seen.side} pixels"
         yield "image_size", size, why if size < seen.fitting else usual
 

@@ -118,6 +118,9 @@ def parsed(text):
         ({"backbone": "resnet20"}, {"init_from": None, "image_size": 64}),
         ({"backbone": "keras:DenseNet121"}, {"init_from": "imagenet", "image_size": 224}),
         ({"model": "plain", "loss": "focal", "focal_gamma": 1.5}, {"logit_adjustment": None, "sampler": "uniform"}),
+        ({"model": "plain", "sampler": "balanced"}, {"loss": "ce", "init_from": "imagenet"}),
+        ({"model": "plain", "sampler": "reversed", "image_size": 32}, {"loss": "ce", "logit_adjustment": None}),
+        ({"model": "plain", "sampler": "uniform"}, {"loss": "logit_adjusted"}),
         ({"adaptor": "equal"}, {"model": "bbn"}),
         ({"epochs": 8, "lr_schedule": "cosine", "warmup_epochs": 2}, {"freeze": "trunk"}),
         ({"lr_milestones": (100, 150)}, {"lr_schedule": "steps", "epochs": 188}),
@@ -179,6 +182,11 @@ def test_the_network_of_a_second_stage_is_not_guessed(tmp_path):
         ((640, 6, 300, 9, 200, True, False), {"backbone": "resnet50"}, (192, "the images' shorter side is 200 pixels")),
         ((640, 6, 300, 9, 600, True, False), {"backbone": "resnet50"}, (224, "the usual side")),
         ((20_000, 50, 3000, 12, 600, True, False), {"backbone": "resnet32"}, (64, "what this network is made for")),
+        (
+            (640, 6, 300, 9, 70, True, True),
+            {"backbone": "keras:Xception"},
+            (71, "the smallest side that this network takes"),
+        ),
     ],
 )
 def test_the_size_is_the_networks(numbers, given, advised):
