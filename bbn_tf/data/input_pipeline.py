@@ -103,12 +103,11 @@ def training_batches(
     own = share_of(batch_size, share)
 
     def epoch_indices(epoch, sampler):
-        uniform = uniform_indices(num_examples, batch_size, seed=seed, epoch=epoch)
-        resampled = resampled_indices(dataset.train_labels, class_probs, batch_size, seed=seed, epoch=epoch)
-        if paired:
-            streams = (uniform, resampled)
-        else:
-            streams = (uniform if sampler == "uniform" else resampled,)
+        streams = ()
+        if paired or sampler == "uniform":
+            streams += (uniform_indices(num_examples, batch_size, seed=seed, epoch=epoch),)
+        if paired or sampler != "uniform":
+            streams += (resampled_indices(dataset.train_labels, class_probs, batch_size, seed=seed, epoch=epoch),)
         return tf.data.Dataset.zip(streams).take(steps).enumerate().map(lambda step, indices: (epoch, step, indices))
 
     def indices_of(first, last, sampler):
