@@ -51,12 +51,21 @@ def test_the_pretrained_network_is_what_the_page_says():
 def test_docs_repeat_the_comparison_with_a_pretrained_network():
     text = (ROOT / "docs" / "results.md").read_text("utf-8")
     section = text[text.index("## A pretrained network: does it help?") :]
-    kept = sorted((ROOT / "saved_models" / "finetune").glob("*/cifar_10_if_100/seed0"))
-    assert len(kept) == 7
-    for figures in map(RunFolder.read_metrics, map(RunFolder, kept)):
-        low, high = figures["error_intervals"]["all"]
-        groups = " | ".join(f"{figures[f'{group}_error']:.2f}" for group in ("many", "medium"))
-        assert f"| **{figures['top1_error']:.2f}** ({low:.1f} - {high:.1f}) | {groups} | " in section
+    methods = sorted((ROOT / "saved_models" / "finetune").iterdir())
+    assert len(methods) == 8
+    for method in methods:
+        runs = [RunFolder(method / "cifar_10_if_100" / f"seed{seed}") for seed in (0, 1)]
+        both = [run.read_metrics() for run in runs]
+        intervals = [figures["error_intervals"]["all"] for figures in both]
+        cells = [
+            f"{figures['top1_error']:.2f} ({low:.1f} - {high:.1f})"
+            for figures, (low, high) in zip(both, intervals, strict=True)
+        ]
+        for group in ("many_error", "medium_error"):
+            cells.append(", ".join(f"{figures[group]:.2f}" for figures in both))
+        seconds = [sum(float(epoch["seconds"]) for epoch in run.read_history()) for run in runs]
+        cells.append(", ".join(f"{time / 60:.0f}" for time in seconds))
+        assert f"| {' | '.join(cells)} |" in section, method.name
 
 
 def test_readme_and_docs_repeat_it():

@@ -112,7 +112,8 @@ def advise(seen):
 
 def _fine_tuned(seen):
     few = seen.images < FEW
-    yield "flagfile", FINE_TUNED[seen.model], _method(seen)
+    other = "; flags/finetune.flags may have fewer errors, see docs/results.md" if seen.model == "bbn" else ""
+    yield "flagfile", FINE_TUNED[seen.model], _method(seen) + other
     if few and not seen.unknown_network:
         yield "backbone", "keras:MobileNetV3Small", f"{seen.images:,} images are enough for a small network only"
     elif not seen.unknown_network:
