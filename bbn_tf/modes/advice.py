@@ -125,7 +125,6 @@ def _fine_tuned(seen):
         yield "freeze", "trunk", f"{seen.images:,} images are too few to change the trunk; it also costs less"
     elif not seen.frozen:
         yield "freeze", "none", f"{seen.images:,} images can change the trunk, too"
-        yield "trunk_lr_factor", 0.1, "but slowly, as it knows photos already"
     if seen.given.get("optimizer") == "sgd":  # the flag file's rate is AdamW's, and SGD's default is for random weights
         yield "learning_rate", 0.01, "a tenth of SGD's default, as the weights are trained already"
     yield from _course(seen, batch=32, epochs=30 if few else 15, cosine="falls smoothly to 0")

@@ -230,8 +230,11 @@ def test_networks_that_do_not_fit_cost_no_folder(make_config, settings, message,
 
 
 def test_flag_files():
-    for name, model, loss in (("finetune", "plain", "logit_adjusted"), ("bbn_finetune", "bbn", "ce")):
+    """What they fine-tune follows from the comparison in docs/results.md."""
+    trained, frozen = ("finetune", "plain", "logit_adjusted"), ("bbn_finetune", "bbn", "ce")
+    for name, model, loss in (trained, frozen):
         config = parse(f"--flagfile=flags/{name}.flags")
+        assert (config.freeze, config.trunk_lr_factor) == (("none", 1.0) if model == "plain" else ("trunk", None))
         assert (config.model, config.loss, config.init_from) == (model, loss, "imagenet")
         assert config.backbone == "keras:EfficientNetV2B0" and config.row("backbone").published
 
