@@ -2,14 +2,22 @@
 
 from bbn_tf.choices import Setting
 
+LISTS_OF_IMAGES = ("train_list", "eval_list", "validation_list")
+
 
 def _two_numbers(value, values):
     return None if not value or (len(value) == 2 and min(value) >= 0) else "must be TRAIN,EVAL, two numbers of images"
 
 
 def _columns(value, values):
-    fits = not value or (len(value) in (2, 3) and all(value) and len(set(value)) == len(value))
-    return None if fits else "must be the names of two or three columns: PATH,LABEL or PATH,LABEL,GROUP"
+    if not value:
+        return None
+    if not (len(value) in (2, 3) and all(value) and len(set(value)) == len(value)):
+        return "must be the names of two or three columns: PATH,LABEL or PATH,LABEL,GROUP"
+    lists = filter(None, map(values.get, LISTS_OF_IMAGES))
+    if all(file.lower().endswith(".json") for file in lists):
+        return f"has no meaning for JSON as --train_list={values['train_list']} is, only for CSV"
+    return None
 
 
 def _two_splits(value, values):

@@ -8,14 +8,35 @@ from bbn_tf.errors import UserError
 PROFILES = ("exp", "step")
 MANY_ABOVE, FEW_BELOW = 100, 20
 
+
+def _with_a_factor(default, rule=None):
+    """Rule for how a tail is made: `rule`, and where data is taken as it is, nothing but the default."""
+
+    def of_a_tail(value, values):
+        if rule and (broken := rule(value, values)):
+            return broken
+        as_it_is = values["imbalance_factor"] is None and value not in (None, default)
+        return "needs --imbalance_factor, without which the data is taken as it is" if as_it_is else None
+
+    return of_a_tail
+
+
 IMBALANCE_FACTOR = Setting(
     "imbalance_factor",
     50.0,
     "N_max / N_min of the training images; for data sets that are balanced originally.",
     rule=at_least(1),
 )
-IMBALANCE_PROFILE = Setting("imbalance_profile", "exp", "How class counts decrease from head to tail.", names=PROFILES)
-IMBALANCE_SEED = Setting("imbalance_seed", 0, "Seed that selects which images of a class are kept.", rule=is_seed)
+IMBALANCE_PROFILE = Setting(
+    "imbalance_profile",
+    "exp",
+    "How class counts decrease from head to tail.",
+    names=PROFILES,
+    rule=_with_a_factor("exp"),
+)
+IMBALANCE_SEED = Setting(
+    "imbalance_seed", 0, "Seed that selects which images of a class are kept.", rule=_with_a_factor(0, is_seed)
+)
 LONG_TAIL = (IMBALANCE_FACTOR, IMBALANCE_PROFILE, IMBALANCE_SEED)
 AS_IT_IS = (IMBALANCE_FACTOR.with_default(None), IMBALANCE_PROFILE, IMBALANCE_SEED)  # unless a factor is given
 

@@ -11,6 +11,8 @@ from bbn_tf.training.classifiers import BRANCH, CLASSIFIER_SETTING
 
 
 def _where_files_need_it(value, values):
+    if value and values["mode"] == "report" and not values["plan"]:
+        return "has no meaning with --mode=report without --plan, which takes the runs as they are"
     if value or not DATASETS[values["dataset"]].files or values["mode"] not in MODES.having("reads_data"):
         return None
     return f"--dataset={values['dataset']}: needs --data_dir, the folder of its images"

@@ -140,9 +140,28 @@ def test_another_build_of_tfds_is_noticed(tmp_path, monkeypatch):
         ("--dataset=folder --data_dir=x --train_list=x", "--train_list=x: has no meaning with"),
         ("--dataset=tfds", "--dataset=tfds: needs --tfds_name, NAME[/CONFIG][:VERSION] of TFDS"),
         ("--dataset=tfds --tfds_name=x --tfds_splits=a", "--tfds_splits=a: must be TRAIN,EVAL, two splits of TFDS"),
+        (
+            "--dataset=list --train_list=x.json --data_dir=x --list_columns=a,b",
+            "--list_columns=a,b: has no meaning for JSON as --train_list=",
+        ),
+        ("--dataset=tfds --tfds_name=x --imbalance_profile=step", "--imbalance_profile=step: needs --imbalance_factor"),
+        ("--dataset=tfds --tfds_name=x --imbalance_seed=1", "--imbalance_seed=1: needs --imbalance_factor"),
+        ("--mode=report --model_dir=x --data_dir=x", "--data_dir=x: has no meaning with --mode=report without --plan"),
     ],
 )
 def test_senseless_settings(arguments, message):
     with pytest.raises(UserError) as error:
         in_process.parse(*arguments.split())
     assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--dataset=list --train_list=x.json --eval_list=y.csv --data_dir=x --list_columns=a,b",
+        "--dataset=tfds --tfds_name=x --imbalance_profile=exp --imbalance_seed=0",
+        "--dataset=tfds --tfds_name=x --imbalance_profile=step --imbalance_seed=1 --imbalance_factor=10",
+    ],
+)
+def test_settings_that_have_a_use_are_taken(arguments):
+    in_process.parse(*arguments.split())
