@@ -50,7 +50,7 @@ def run(config):
 
 def how_to_resume(values):
     if not MODES[values.mode].resumes:
-        return ", nothing was written"
+        return ", no file was left half-written"
     without = " without --overwrite" if values.overwrite else ""
     return f"; finished epochs are saved, the same command{without} resumes after them"
 

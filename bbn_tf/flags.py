@@ -144,6 +144,13 @@ def _of_finished_run(given, mode):
     return Config.of_run(_recorded(recorded, f"{folder}/flags.txt"), given)
 
 
+def as_trained(folder, recorded=None):
+    """`Config` of the settings that a run was trained with; needs no data.  `recorded`: these, if they are read."""
+    if recorded is None:
+        recorded = _recorded(RunFolder(folder).read_settings(), f"{folder}/flags.txt")
+    return Config.of_run(recorded, {"mode": "export", "model_dir": str(folder)})
+
+
 def _recorded(texts, where):
     """dict name -> value of a dict of texts in flags.txt."""
     unknown = sorted(set(texts) - set(SETTINGS))
@@ -182,24 +189,29 @@ def _second_stage(given, settings_of):
     if "data_dir" in recorded and SETTINGS["dataset"].table[dataset].own_images:
         there["data_dir"] = recorded["data_dir"]
     config = Config(**{**there, **given})
-    _check_same_data(config, there)
+    _check_same_data(config, as_trained(given["from_run"], recorded))
     return config
 
 
-def _check_same_data(config, there):
+def _check_same_data(config, first):
     """Refuses data on which a second stage's figures would mean something else than they seem to.
 
     Args:
         config: `Config` of the second stage.
-        there: dict name -> value of the first stage's settings of its data.
+        first: `Config` of the first.
     """
-    differ = [name for name, value in there.items() if getattr(config, name) != value and name not in ANY_PLACE]
+    of_data = [name for name, setting in SETTINGS.items() if setting.part == DATA and name not in ANY_PLACE]
+    differ = [name for name in of_data if getattr(config, name) != getattr(first, name)]
     if config.row("classifier").untrained:
         rule = f"must be that of --from_run with --classifier={config.classifier}, which goes by its counts"
         _refuse_first(config, [name for name in differ if name != "seed"], rule)
-    held_out = config.validation_fraction or there.get("validation_fraction")
-    if held_out and "dataset" not in differ:
+    if "dataset" in differ:
+        return
+    if config.validation_fraction or first.validation_fraction:
         _refuse_first(config, differ, "must be that of --from_run, or what it was trained on would be held out")
+    if os.path.abspath(config.data_dir or "") == os.path.abspath(first.data_dir or ""):
+        split = [name for name in differ if name in ("test_fraction", "split_seed")]
+        _refuse_first(config, split, "has no effect: the images are divided as --from_run divided them")
 
 
 def _refuse_first(config, names, rule):

@@ -243,6 +243,26 @@ def test_second_stage_holds_out_what_its_run_held_out(change, tmp_path):
     assert parse(*command, "--dataset=cifar10_lt", change).dataset == "cifar10_lt"  # other images altogether
 
 
+def test_second_stage_on_what_its_run_did_not_set(tmp_path):
+    """What has no default is not in flags.txt: a factor of TFDS data, how one tree of photos is split."""
+    first = {"dataset": "tfds", "tfds_name": "x"}
+    RunFolder(tmp_path / "held").prepare(Config(**first, validation_fraction=0.2).settings(), overwrite=False)
+    with pytest.raises(UserError, match="^--imbalance_factor=10: must be that of --from_run, or"):
+        parse("--mode=probe", f"--from_run={tmp_path / 'held'}", "--imbalance_factor=10")
+    RunFolder(tmp_path / "all").prepare(Config(**first).settings(), overwrite=False)
+    command = ["--mode=probe", f"--from_run={tmp_path / 'all'}", "--imbalance_factor=10"]
+    assert parse(*command).imbalance_factor == 10
+    with pytest.raises(UserError, match="^--imbalance_factor=10: must be that of --from_run with --classifier"):
+        parse(*command, "--classifier=logit_adjusted")
+    photos = Config(dataset="folder", data_dir=str(tmp_path / "photos"))
+    RunFolder(tmp_path / "run").prepare(photos.settings(), overwrite=False)
+    command = ["--mode=probe", f"--from_run={tmp_path / 'run'}"]
+    for change in ("--test_fraction=0.5", "--split_seed=1"):
+        with pytest.raises(UserError, match=f"^{change}: has no effect: the images are divided as --from_run"):
+            parse(*command, change)
+        assert parse(*command, change, f"--data_dir={tmp_path / 'others'}").data_dir == str(tmp_path / "others")
+
+
 @pytest.mark.parametrize("classifier", ["tau_norm", "logit_adjusted"])
 @pytest.mark.parametrize("change", ["--imbalance_factor=20", "--dataset=cifar10_lt", "--imbalance_profile=step"])
 def test_untrained_classifiers_keep_the_data(classifier, change, first_run):

@@ -11,6 +11,7 @@ from bbn_tf.errors import UserError
 IMAGE_SIZE = Setting(
     "image_size", 224, "Side of the crop of an image file that the network sees, in pixels.", rule=within(8, 4096)
 )
+USUAL_SPLITS = "train,test"  # of TFDS data, if none are given
 SKIP_UNREADABLE = Setting("skip_unreadable", False, "Leave damaged image files out; by default they are refused.")
 
 
@@ -103,7 +104,14 @@ def title(settings):
     """The data of a run in words, "folder photos" or "cifar10_lt, IF 50"; settings: dict of its flags.txt."""
     name, factor = settings.get("dataset"), settings.get("imbalance_factor")
     words = [str(name), which(name, settings) if name in DATASETS else None]
-    return " ".join(filter(None, words)) + (f", IF {factor}" if factor else "")
+    if (splits := settings.get("tfds_splits", USUAL_SPLITS)) != USUAL_SPLITS:
+        words.append(splits)
+    parts = [" ".join(filter(None, words))]
+    if factor:
+        parts.append(f"IF {factor}")
+        parts += [profile] if (profile := settings.get("imbalance_profile", "exp")) != "exp" else []
+        parts += [f"images of seed {seed}"] if (seed := settings.get("imbalance_seed", "0")) != "0" else []
+    return ", ".join(parts)
 
 
 def load(

@@ -9,6 +9,8 @@ from bbn_tf.data.image_parts import PARTS, joined
 from bbn_tf.data.record import EARLIER
 from bbn_tf.errors import UserError
 
+ALIKE = 1 / 4  # of a part's images, with the same names and sizes in other folders, are no chance
+
 
 @dataclasses.dataclass(frozen=True)
 class Followed:
@@ -138,13 +140,17 @@ def without_trained(listed, parts, split, record, evaluating=False):
     parts = dict(parts)
     for part, drawn in (("test", "all" in listed.parts), ("validation", split.validation_fraction > 0)):
         drawn = drawn and not evaluating
-        trained = np.array(trained_on(record, listed.class_names, parts[part]), bool)
-        if not trained.any():
+        itself = np.array(trained_on(record, listed.class_names, parts[part]), bool)
+        if not itself.any():
+            _note_look_alikes(record, parts[part], part)
             continue
+        trained = _with_their_groups(listed, parts[part], itself)
         known = parts[part].take(trained)
-        names = [f"{listed.class_names[i]}/{name}" for i, name, _ in known.identities()]
+        names = [f"{listed.class_names[i]}/{name}" for i, name, _ in parts[part].take(itself).identities()]
         told = f"{len(names)} of {len(trained)} {part} images were trained on by {record.place}"
         told += f" ({listing.named(names)})"
+        if more := len(known) - len(names):
+            told += f", {more} more are of their groups"
         if trained.all() and part == split.evaluated:
             if evaluating:
                 raise UserError(f"--data_dir={listed.root}: all {told}; must hold others to evaluate on")
@@ -156,6 +162,24 @@ def without_trained(listed, parts, split, record, evaluating=False):
         if drawn:
             parts["train"] = joined([parts["train"], known])
     return parts
+
+
+def _with_their_groups(listed, files, chosen):
+    """bool [N]: the `chosen` of N `files`, and all of a group that has one of them."""
+    groups = [listed.groups.get(path) for path in files.paths.tolist()]
+    torn = {group for group, one in zip(groups, chosen, strict=True) if one and group}
+    return chosen | np.array([group in torn for group in groups], bool)
+
+
+def _note_look_alikes(record, files, part):
+    """Says so if images may be those that a run was trained on, found in other folders or classes than there."""
+    trained = {(path.rpartition("/")[2], size) for _, path, size in _trained(record)}
+    alike = sum((path.rpartition("/")[2], size) in trained for _, path, size in files.identities())
+    if alike and alike >= ALIKE * len(files):
+        print(
+            f"note: {alike} of {len(files)} {part} images have name and size of images that {record.place} was trained "
+            "on, in other folders or classes: if they are the same, the errors come out too low; lay them out as there"
+        )
 
 
 def earlier(record, class_names, train):

@@ -7,13 +7,14 @@ import urllib.request
 
 import numpy as np
 
-from bbn_tf.data import long_tail
+from bbn_tf.data import long_tail, tfds_origin
 from bbn_tf.data.image_dataset import ImageDataset
 from bbn_tf.errors import UserError
 
 CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)  # the published code has one for both sets
 DIGITS_MAX_COUNT = 110  # a class has 174 to 183 images, so 60 are left for the test set
 DIGITS_TEST_COUNT = 60
+SPLITS = ("train", "test")  # of CIFAR in TFDS
 
 
 def digits(data_dir=None):
@@ -48,14 +49,17 @@ def cifar100(data_dir=None):
 
 def _cifar(name, data_dir):
     builder = prepared_builder(name, data_dir, "https://www.cs.toronto.edu/~kriz/cifar.html")
-    parts = []
-    for split in ("train", "test"):
+    parts, told_apart_by = [], []
+    for split in SPLITS:
         batches = _read_all(builder, split)
-        order = np.argsort(np.concatenate([batch["id"] for batch in batches]))  # TFRecords are shuffled
-        for key in ("image", "label"):
-            parts.append(np.concatenate([batch[key] for batch in batches])[order])
+        ids = np.concatenate([batch["id"] for batch in batches])
+        order = np.argsort(ids)  # TFRecords are shuffled
+        images, labels = (np.concatenate([batch[key] for batch in batches])[order] for key in ("image", "label"))
+        parts += [images, labels]
+        told_apart_by.append(list(zip(labels.tolist(), ids[order].tolist(), strict=True)))
     names = tuple(builder.info.features["label"].names)
-    return ImageDataset(*parts, names, CIFAR_MEAN, CIFAR_STD)
+    origin = tfds_origin.of(builder, name, SPLITS, told_apart_by)
+    return ImageDataset(*parts, names, CIFAR_MEAN, CIFAR_STD, origin=origin)
 
 
 def _read_all(builder, split):

@@ -114,10 +114,21 @@ def check_splits(data, splits):
             ) from error
         if info.num_examples <= 0:  # below 0 of train[80%:20%]
             raise UserError(f"--tfds_splits={','.join(splits)}: {split!r} holds no image")
-    for first in instructions[0]:
-        for second in instructions[1]:
-            if first.filename == second.filename and max(first.skip, second.skip) < min(_end(first), _end(second)):
-                raise UserError(f"--tfds_splits={','.join(splits)}: the two share images; must have none in common")
+    if _overlap(*instructions):
+        raise UserError(f"--tfds_splits={','.join(splits)}: the two share images; must have none in common")
+
+
+def share_images(data, one, other):
+    """Whether two splits of `data` (`Prepared`) have images in common; not if it has no such split."""
+    try:
+        return _overlap(*(data.builder.info.splits[split].file_instructions for split in (one, other)))
+    except (ValueError, KeyError, AssertionError, NotImplementedError):
+        return False
+
+
+def _overlap(first, second):
+    """Whether two lists of TFDS's `FileInstruction`s have a record in common."""
+    return any(a.filename == b.filename and max(a.skip, b.skip) < min(_end(a), _end(b)) for a in first for b in second)
 
 
 def _end(instruction):

@@ -53,7 +53,7 @@ class Origin:
             return
         how = " with other images or labels, or another order" if self._title() == now._title() else ""
         raise UserError(
-            f"--tfds_name={now.name}: {place} was trained on {self._title()}, but TFDS holds {now._title()}{how}; "
+            f"{place} was trained on {self._title()}, but TFDS holds {now._title()}{how}; "
             f"put that data set back, without a newer version beside it{ways_out}"
         )
 
@@ -61,20 +61,21 @@ class Origin:
         return f"{self.version} ({self.file_format})"
 
 
-def of(data, splits, parts):
+def of(builder, name, splits, parts):
     """`Origin` of a data set.
 
     Args:
-        data: `tfds_builders.Prepared`.
+        builder: TFDS's.
+        name: of the data set, as the user spells it.
         splits: (split to train on, split to evaluate on).
         parts: for each split a list of what tells its images apart: labels, or (label, id) where ids are at hand.
     """
     train, held_out = parts
     return Origin(
-        name=data.name,
+        name=name,
         splits=",".join(splits),
-        version=data.builder.info.full_name,
-        file_format=data.builder.info.file_format.value,
+        version=builder.info.full_name,
+        file_format=builder.info.file_format.value,
         train=_checksum(sorted(train)),
         eval=_checksum(sorted(held_out)),
         order=_checksum(train),

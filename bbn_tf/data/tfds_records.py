@@ -176,4 +176,4 @@ def _checked(data, splits, dataset, told_apart_by=None):
             f"--tfds_splits={','.join(splits)}: {splits[0]!r} has no image of class {data.class_names[label]!r}"
         )
     told_apart_by = told_apart_by or (dataset.train_labels.tolist(), dataset.eval_labels.tolist())
-    return dataclasses.replace(dataset, origin=tfds_origin.of(data, splits, told_apart_by))
+    return dataclasses.replace(dataset, origin=tfds_origin.of(data.builder, data.name, splits, told_apart_by))

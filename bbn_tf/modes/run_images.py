@@ -1,14 +1,14 @@
 """How a run finds its images: by its record, by the rule of older versions, or as a new run does."""
 
-import os
 import pathlib
 import unicodedata
 
 from bbn_tf import flags
 from bbn_tf.data import record as record_lib
 from bbn_tf.data import recorded, tfds_origin
+from bbn_tf.data.datasets import DATASETS
 from bbn_tf.errors import UserError
-from bbn_tf.modes import build
+from bbn_tf.modes import build, earlier_runs
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.training import hosts
 
@@ -26,11 +26,15 @@ def dataset(config, run):
     Raises:
         UserError: see `bbn_tf.data.file_sets.load`.
     """
-    options = _options(config, run) if config.row("dataset").files else {}
+    files = config.row("dataset").files
+    options = _options(config, run) if files else {}
     data = build.dataset(config, **options)
+    builds_on = config.from_run or config.init_from
+    if builds_on and not files and hosts.from_first(config.overwrite or not has_trained(run)):  # older runs go on
+        earlier_runs.refuse_trained_on(config, builds_on)
     if data.origin is not None:
         _check_origin(config, run, data.origin)
-    if config.from_run is not None and config.row("classifier").keeps and config.row("dataset").files:
+    if config.from_run is not None and config.row("classifier").keeps and files:
         first = RunFolder(config.from_run, flag="from_run").read_metrics()
         if first is not None:
             recorded.check_class_names(first["class_names"], data.class_names, config.from_run, config.data_dir)
@@ -49,8 +53,9 @@ def _check_origin(config, run, origin):
 
 def _options(config, run):
     """dict: see `bbn_tf.data.file_sets.load`, and `old`, for the rule of older versions."""
-    record = record_lib.read(run.path) if run.writes and not config.overwrite else None
-    old = hosts.from_first(record is None and not config.overwrite and has_trained(run))
+    goes_on = not config.overwrite and run.writes and (record_lib.is_there(run.path) or has_trained(run))
+    record = _record(run.path) if goes_on else None
+    old = hosts.from_first(goes_on and record is None)
     if old:
         return {"old": True}
     if record is not None:
@@ -62,9 +67,20 @@ def _options(config, run):
     return {"started_from": started_from(config.init_from, config.dataset, config.data_dir)}
 
 
+def _record(folder):
+    """`Record` of a run, None of one of an older version, which kept none."""
+    record = record_lib.read(folder)
+    if record is None and "images" in (RunFolder(folder).read_metrics() or {}):
+        raise UserError(
+            f"{folder}: lacks images.csv, the list of its images: without it some that it was trained on would be "
+            "tested on; put it back"
+        )
+    return record
+
+
 def _of_first_stage(config):
     first = RunFolder(config.from_run, flag="from_run")
-    record = record_lib.read(first.path)
+    record = _record(first.path)
     if record is None:
         return {"old": True}
     return {"record": record, "use": "second_stage" if config.row("classifier").keeps else "retrain"}
@@ -90,7 +106,7 @@ def of_finished(config, run):
         if data.origin is not None and origin is not None:
             origin.check(data.origin, run.path, "", ordered=data.evaluated_on == "validation")
         return data
-    record, metrics = record_lib.read(run.path), run.read_metrics() or {}
+    record, metrics = _record(run.path), run.read_metrics() or {}
     if record is not None:
         return build.dataset(config, record=record, use="evaluate")
     evaluated = config.evaluate_on or ("validation" if config.validation_fraction else "test")
@@ -132,19 +148,17 @@ def started_from(path, dataset=None, data_dir=None):
         dataset, data_dir: of the run that starts; that is where the images of an older one are looked for that did not
             keep its own folder.
     """
-    folder = path if os.path.isdir(path) else os.path.dirname(path) or "."
-    of_a_run = os.path.isdir(path) or path.endswith(".keras")
-    if not of_a_run or not os.path.isfile(os.path.join(folder, "flags.txt")):
+    folder = earlier_runs.folder_of(path)
+    if folder is None:
         return None
-    record = record_lib.read(folder)
-    if record is not None:
+    there = RunFolder(folder, flag="init_from").read_settings()
+    of_files = there.get("dataset") not in DATASETS or DATASETS[there["dataset"]].files
+    record = _record(folder) if of_files else None
+    if record is not None or not of_files:
         return record
     try:
-        there = RunFolder(folder, flag="init_from").read_settings()
         same = there.get("dataset") == dataset and "data_dir" not in there
         first = flags.of_finished_run(folder, **({"data_dir": data_dir} if same else {}))
-        if not first.row("dataset").files:
-            return None
         data = build.dataset(first, old=True)
     except UserError as error:
         print(

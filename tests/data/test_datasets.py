@@ -94,6 +94,12 @@ def test_cifar10_lt(cifar10, monkeypatch):
     assert np.array_equal(full.eval_items[0], first["image"])
 
 
+def test_cifar10_says_which_copy_it_is(cifar10):
+    """So that a run notices another one; the long tail of it is of the same copy."""
+    assert (cifar10.origin.name, cifar10.origin.splits) == ("cifar10", "train,test")
+    assert cifar10.origin.version.startswith("cifar10/") and cifar10.keep(np.arange(20)).origin == cifar10.origin
+
+
 def test_cifar10_is_the_same_by_either_name(cifar10):
     """A long tail of its test images, and the crops that are drawn of them, before they are standardised."""
     as_training = {"train_items": cifar10.eval_items, "train_labels": cifar10.eval_labels}

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from bbn_tf.data import image_lists, input_pipeline
+from bbn_tf.data import image_lists, input_pipeline, record
 from bbn_tf.errors import UserError
 from tests.image_files import write_tree
 
@@ -117,6 +117,32 @@ def test_groups_stay_on_one_side(root, lists):
     with pytest.raises(UserError, match=message):
         load(root, "train.csv", "test.csv", list_columns=("path", "label", "patient"))
     assert len(load(root, "train.csv", "test.csv", list_columns=rows[0], allow_overlap=True).eval_labels) == 2
+
+
+def test_groups_stay_on_one_side_of_what_an_earlier_run_was_trained_on(root, lists, tmp_path, capsys):
+    """Of a group that it was trained on no image is tested: they are trained on, or left out of a list of their own."""
+    rows = [("path", "label", "patient"), *((path, label, f"p{i // 2}") for i, (path, label) in enumerate(TRAIN))]
+    columns, patient = rows[0], {f"{root}/{path}".encode(): group for path, _, group in rows[1:]}
+    lists("train.csv", rows, "{},{},{}")
+    tested = [
+        os.path.relpath(path.decode(), root) for path in load(root, "train.csv", None, list_columns=columns).eval_items
+    ]
+    groups = [patient[f"{root}/{path}".encode()] for path in tested]
+    torn = next(group for group in groups if groups.count(group) == 2)
+    seen = tested[groups.index(torn)]  # one of the two photos of a patient
+    lists("first.txt", [(seen, dict(TRAIN)[seen]), *((path, label) for path, label in TRAIN if path not in tested)])
+    first = load(root, "first.txt", "test.txt")
+    known = record.write(tmp_path, first.class_names, first.identities())
+    capsys.readouterr()
+    data = load(root, "train.csv", None, list_columns=columns, started_from=known)
+    sides = [{patient[path] for path in images} for images in (data.train_items, data.eval_items)]
+    assert torn in sides[0] and not sides[0] & sides[1] and len(data.train_items) + len(data.eval_items) == 33
+    said = f"1 of {len(tested)} test images were trained on by {tmp_path} ({{}}/{seen}), 1 more are of their groups; in"
+    assert said.format(dict(TRAIN)[seen]) in capsys.readouterr().out
+    lists("rest.csv", [columns, *(row for row in rows[1:] if row[0] not in tested)], "{},{},{}")
+    lists("test.csv", [columns, *(row for row in rows[1:] if row[0] in tested)], "{},{},{}")
+    data = load(root, "rest.csv", "test.csv", list_columns=columns, started_from=known)
+    assert len(data.eval_items) == len(tested) - 2 and torn not in {patient[path] for path in data.eval_items}
 
 
 def test_validation_list(root, lists):

@@ -294,6 +294,22 @@ def test_init_from_with_a_test_folder(two, tmp_path, capsys):
     assert len(second.eval_labels) == 12 and "1 of 13 test images were trained on" in capsys.readouterr().out
 
 
+def test_photos_of_an_earlier_run_under_other_paths_are_noted(own, tmp_path, capsys):
+    """They are other images to a record, which goes by class, path and size."""
+    known = recorded(load(own), tmp_path)
+    for name in ("ant", "bee", "cat"):
+        os.rename(own / name, tmp_path / name)
+        os.makedirs(own / name)
+        os.rename(tmp_path / name, own / name / "2024")
+    capsys.readouterr()
+    data = load(own, started_from=known)
+    held_out = {(name.rpartition("/")[2], size) for _, name, size in known.parts["test"]}
+    alike = sum((os.path.basename(path.decode()), os.path.getsize(path)) not in held_out for path in data.eval_items)
+    assert alike > 2
+    said = f"note: {alike} of {len(data.eval_items)} test images have name and size of images that {tmp_path} was "
+    assert capsys.readouterr().out.startswith(said)
+
+
 def test_a_validation_set_that_was_trained_on_is_refused(own, tmp_path):
     known = recorded(load(own), tmp_path)
     with pytest.raises(UserError, match="all [0-9]+ of [0-9]+ validation images were trained on"):

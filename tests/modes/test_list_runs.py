@@ -109,7 +109,7 @@ def test_another_build_of_tfds_is_noticed(tmp_path, monkeypatch):
         with pytest.raises(UserError) as caught:
             start()
         assert str(caught.value) == (
-            f"--tfds_name=tiny_grey: {run.path} was trained on tiny_grey/1.0.0 (tfrecord), but TFDS holds "
+            f"{run.path} was trained on tiny_grey/1.0.0 (tfrecord), but TFDS holds "
             f"tiny_grey/2.0.0 (tfrecord); put that data set back, without a newer version beside it{ways_out}"
         )
     monkeypatch.setattr(TinyGrey, "VERSION", "1.0.0")

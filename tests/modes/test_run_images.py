@@ -166,6 +166,26 @@ def test_a_damaged_record_is_named(own):
     assert status == 1 and f"{file}: damaged" in message and digest(own) == before
 
 
+def test_a_list_of_images_that_is_gone_is_no_older_version(own):
+    """Split by position, the run would be tested on images that it was trained on."""
+    (own / "run" / "images.csv").unlink()
+    photos = f"--data_dir={own / 'photos'}"
+    starts = [
+        lambda: evaluate(own),
+        lambda: run(*TINY, photos, f"--model_dir={own / 'run'}"),
+        lambda: run("--mode=probe", f"--from_run={own / 'run'}", "--num_devices=1", f"--model_dir={own / 'second'}"),
+        lambda: run(*TINY, photos, f"--init_from={own / 'run'}", f"--model_dir={own / 'next'}"),
+        lambda: run(*TINY, photos, f"--init_from={own / 'run' / 'model.keras'}", f"--model_dir={own / 'next'}"),
+    ]
+    before = digest(own)
+    for start in starts:
+        status, message = start()
+        assert status == 1 and f"{own / 'run'}: lacks images.csv, the list of its images" in message
+    assert digest(own) == before
+    shutil.copy(own / "unfinished" / "images.csv", own / "run")
+    assert evaluate(own) == (0, "")
+
+
 @pytest.mark.parametrize("classifier", ["tau_norm", "retrain"])
 def test_a_second_stage_keeps_the_split(own, classifier):
     """Also with photos that have come since, which are neither trained nor tested on."""

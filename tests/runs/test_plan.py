@@ -304,12 +304,15 @@ def test_two_sets_of_one_kind_are_two_columns(tmp_path):
         {"dataset": "folder", "data_dir": "a/photos"},
         {"dataset": "list", "train_list": "a/train.csv", "data_dir": "a"},
         {"dataset": "inaturalist2018", "data_dir": "a"},
+        {"dataset": "tfds", "tfds_name": "flowers", "tfds_splits": ("train[:80%]", "train[80%:]")},
+        {"dataset": "cifar10_lt", "imbalance_profile": "step", "imbalance_seed": 3},
     ]
     for number, settings in enumerate(data):
         RunFolder(tmp_path / str(number)).prepare(Config(**settings).settings(), overwrite=False)
         (tmp_path / str(number) / "metrics.json").write_text("{}")
     assert [run.column for run in FoundRuns(tmp_path).runs()] == [
-        *("tfds flowers", "tfds food, IF 10", "folder photos", "list train", "inaturalist2018")
+        *("tfds flowers", "tfds food, IF 10", "folder photos", "list train", "inaturalist2018"),
+        *("tfds flowers train[:80%],train[80%:]", "cifar10_lt, IF 50, step, images of seed 3"),
     ]
 
 

@@ -1,0 +1,98 @@
+"""Data in memory and of TFDS: no run is tested or validated on what a run that it builds on was trained on."""
+
+import pytest
+
+from bbn_tf.config import Config
+from bbn_tf.errors import UserError
+from bbn_tf.modes import earlier_runs, run_images
+from bbn_tf.runs.folder import RunFolder
+from tests.data.test_tfds_records import TinyGrey, prepare
+from tests.in_process import parse
+
+FIRST, TAIL = {"backbone": "resnet8"}, {"validation_fraction": 0.2, "imbalance_factor": 10.0}
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Function (name, **settings) -> folder of a run that has them."""
+
+    def make(name, **settings):
+        RunFolder(tmp_path / name).prepare(Config(**FIRST, **settings).settings(), overwrite=False)
+        return str(tmp_path / name)
+
+    return make
+
+
+def start(first, tmp_path, **settings):
+    config = Config(**FIRST, init_from=first, model_dir=str(tmp_path / "next"), **settings)
+    return run_images.dataset(config, RunFolder(config.model_dir))
+
+
+@pytest.mark.parametrize(
+    ("first", "told"),
+    [
+        ({"imbalance_factor": 10.0}, "--validation_fraction=0.2: must be 0 as of"),
+        ({**TAIL, "validation_fraction": 0.1}, "--validation_fraction=0.2: must be 0.1 as of"),
+        ({**TAIL, "imbalance_factor": 5.0}, "--imbalance_factor=10: must be 5 as of"),
+        ({**TAIL, "imbalance_seed": 1}, "--imbalance_seed=0: must be 1 as of"),
+        ({**TAIL, "seed": 1}, "--seed=0: must be 1 as of"),
+    ],
+)
+def test_validation_images_are_those_that_the_earlier_run_held_out(first, told, made, tmp_path):
+    folder = made("first", **first)
+    with pytest.raises(UserError, match=f"^{told} {folder}, which this run builds on, or it would be validated on"):
+        start(folder, tmp_path, **TAIL)
+    assert start(folder, tmp_path, **TAIL, evaluate_on="test")[0].evaluated_on == "test"
+    assert start(folder, tmp_path)[0].evaluated_on == "test"  # of which none is ever trained on
+    assert start(made("same", **TAIL), tmp_path, **TAIL)[0].evaluated_on == "validation"
+
+
+def test_also_of_runs_further_back_but_not_of_other_files(made, tmp_path):
+    first = made("first")
+    second = made("second", init_from=first, **TAIL, evaluate_on="test")
+    with pytest.raises(UserError, match=f"must be 0 as of {first}"):
+        start(second, tmp_path, **TAIL)
+    RunFolder(first).prepare(Config(**FIRST, **TAIL, init_from=second).settings(), overwrite=True)  # in a circle
+    assert start(second, tmp_path, **TAIL)[0].evaluated_on == "validation"
+    (tmp_path / "weights.h5").write_bytes(b"")
+    earlier_runs.refuse_trained_on(Config(**TAIL), str(tmp_path / "weights.h5"))
+
+
+def test_a_run_that_has_begun_goes_on(made, tmp_path):
+    """As an older version let it begin."""
+    first = made("first")
+    (tmp_path / "next" / "checkpoint").mkdir(parents=True)
+    (tmp_path / "next" / "checkpoint" / "epoch-0001.npz").write_bytes(b"")
+    assert start(first, tmp_path, **TAIL)[0].evaluated_on == "validation"
+
+
+@pytest.mark.parametrize("stage", ["init_from", "from_run"])
+@pytest.mark.parametrize(
+    ("trained_on", "splits", "refused"),
+    [
+        ("train,validation", "train,validation", False),
+        ("train,validation", "train[:50%],train[50%:]", True),
+        ("train[:50%],validation", "train[25%:50%],train[50%:]", False),
+        ("train[:60%],validation", "train[:50%],train[50%:]", True),
+        ("validation,train", "train,validation", True),
+    ],
+)
+def test_parts_of_tfds_splits(stage, trained_on, splits, refused, made, tmp_path):
+    folder = prepare(tmp_path / "data", "tfrecord", TinyGrey)
+    data = {"dataset": "tfds", "tfds_name": "tiny_grey"}
+    first = made("first", **data, tfds_splits=tuple(trained_on.split(",")))
+    arguments = ["--dataset=tfds", "--tfds_name=tiny_grey:1.0.0", f"--tfds_splits={splits}", f"--data_dir={folder}"]
+    arguments += [f"--{stage}={first}", f"--model_dir={tmp_path / 'next'}"]
+    config = parse(*arguments, *(["--mode=probe"] if stage == "from_run" else ["--backbone=resnet8"]))
+    if refused:
+        with pytest.raises(UserError, match=f"^{first}: was trained on .* of tiny_grey, and this run"):
+            run_images.dataset(config, RunFolder(config.model_dir))
+    else:
+        assert len(run_images.dataset(config, RunFolder(config.model_dir))[0].eval_labels)
+
+
+def test_cifar_is_the_same_set_by_either_name(made):
+    first = made("first", dataset="tfds", tfds_name="cifar10:3.0.2", tfds_splits=("test", "train"))
+    with pytest.raises(UserError, match="was trained on 'test' of cifar10, .*: 'test'$"):
+        earlier_runs.refuse_trained_on(Config(dataset="cifar10_lt"), first)
+    earlier_runs.refuse_trained_on(Config(dataset="cifar100_lt"), first)
