@@ -34,7 +34,8 @@ class Setting:
         help: at most two lines.
         kind: type of the value, `tuple[int, ...]` for one; by default that of `default`.
         rule: (value, dict name -> value of all settings) -> what the value must be, None if it is that.
-        fits: the same for what other settings must be to go with it, which --mode=describe has yet to advise.
+        fits: the same for what other settings must be to go with it; not for a finished run, nor for --mode=describe,
+            which has yet to advise them.
         table: `Table` of the choices, if it is a choice; its rows' own settings come with it.
         names: tuple of the choices of a setting whose choices have no table.
         part: which part of a run it is about, one of the constants above; None for its owner's.

@@ -144,10 +144,9 @@ def _of_finished_run(given, mode):
     return Config.of_run(_recorded(recorded, f"{folder}/flags.txt"), given)
 
 
-def as_trained(folder, recorded=None):
-    """`Config` of the settings that a run was trained with; needs no data.  `recorded`: these, if they are read."""
-    if recorded is None:
-        recorded = _recorded(RunFolder(folder).read_settings(), f"{folder}/flags.txt")
+def as_trained(folder, texts=None):
+    """`Config` of the settings that a run was trained with; needs no data.  `texts`: those of flags.txt, if read."""
+    recorded = _recorded(RunFolder(folder).read_settings() if texts is None else texts, f"{folder}/flags.txt")
     return Config.of_run(recorded, {"mode": "export", "model_dir": str(folder)})
 
 
@@ -171,7 +170,8 @@ def _second_stage(given, settings_of):
     if not given.get("from_run"):
         raise UserError("--mode=probe: needs --from_run, the folder of a finished run")
     settings_of = settings_of or (lambda folder: RunFolder(folder, flag="from_run").read_settings())
-    recorded = _recorded(settings_of(given["from_run"]), f"{given['from_run']}/flags.txt")
+    texts = settings_of(given["from_run"])
+    recorded = _recorded(texts, f"{given['from_run']}/flags.txt")
     untrained = SETTINGS["classifier"].table[given.get("classifier", "retrain")]
     own = {setting.name for setting in untrained.settings}
     for name in given:
@@ -189,7 +189,7 @@ def _second_stage(given, settings_of):
     if "data_dir" in recorded and SETTINGS["dataset"].table[dataset].own_images:
         there["data_dir"] = recorded["data_dir"]
     config = Config(**{**there, **given})
-    _check_same_data(config, as_trained(given["from_run"], recorded))
+    _check_same_data(config, as_trained(given["from_run"], texts))
     return config
 
 
@@ -209,7 +209,7 @@ def _check_same_data(config, first):
         return
     if config.validation_fraction or first.validation_fraction:
         _refuse_first(config, differ, "must be that of --from_run, or what it was trained on would be held out")
-    if os.path.abspath(config.data_dir or "") == os.path.abspath(first.data_dir or ""):
+    if config.train_list == first.train_list and os.path.abspath(config.data_dir or "") == first.data_dir:
         split = [name for name in differ if name in ("test_fraction", "split_seed")]
         _refuse_first(config, split, "has no effect: the images are divided as --from_run divided them")
 

@@ -110,7 +110,7 @@ class Settings(dict):
 
         Args:
             values: dict name -> value of all settings.
-            alone: whether values need not fit each other yet; see `Setting.fits`.
+            alone: whether values need not fit each other; see `Setting.fits`.
         """
         for name, setting in self.items():
             for flag, choice in self.owners.get(name, ()):

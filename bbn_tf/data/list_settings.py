@@ -10,14 +10,14 @@ def _two_numbers(value, values):
 
 
 def _columns(value, values):
-    if not value:
-        return None
-    if not (len(value) in (2, 3) and all(value) and len(set(value)) == len(value)):
-        return "must be the names of two or three columns: PATH,LABEL or PATH,LABEL,GROUP"
-    lists = filter(None, map(values.get, LISTS_OF_IMAGES))
-    if all(file.lower().endswith(".json") for file in lists):
-        return f"has no meaning for JSON as --train_list={values['train_list']} is, only for CSV"
-    return None
+    fits = not value or (len(value) in (2, 3) and all(value) and len(set(value)) == len(value))
+    return None if fits else "must be the names of two or three columns: PATH,LABEL or PATH,LABEL,GROUP"
+
+
+def _of_a_csv(value, values):
+    lists = [values[name] for name in LISTS_OF_IMAGES if value and values[name]]
+    only_json = lists and all(file.lower().endswith(".json") for file in lists)
+    return f"has no meaning for JSON as --train_list={values['train_list']} is, only for CSV" if only_json else None
 
 
 def _two_splits(value, values):
@@ -50,6 +50,7 @@ LISTS = (
         "Columns of a CSV: PATH,LABEL[,GROUP]; images of a group stay on one side (path,label if not given).",
         kind=tuple[str, ...],
         rule=_columns,
+        fits=_of_a_csv,
     ),
     Setting(
         "expect_images",

@@ -9,16 +9,14 @@ PROFILES = ("exp", "step")
 MANY_ABOVE, FEW_BELOW = 100, 20
 
 
-def _with_a_factor(default, rule=None):
-    """Rule for how a tail is made: `rule`, and where data is taken as it is, nothing but the default."""
+def _where_a_tail_is_made(default):
+    """What a setting of how the tail is made needs, which without a factor means nothing."""
 
-    def of_a_tail(value, values):
-        if rule and (broken := rule(value, values)):
-            return broken
+    def fits(value, values):
         as_it_is = values["imbalance_factor"] is None and value not in (None, default)
         return "needs --imbalance_factor, without which the data is taken as it is" if as_it_is else None
 
-    return of_a_tail
+    return fits
 
 
 IMBALANCE_FACTOR = Setting(
@@ -32,10 +30,14 @@ IMBALANCE_PROFILE = Setting(
     "exp",
     "How class counts decrease from head to tail.",
     names=PROFILES,
-    rule=_with_a_factor("exp"),
+    fits=_where_a_tail_is_made("exp"),
 )
 IMBALANCE_SEED = Setting(
-    "imbalance_seed", 0, "Seed that selects which images of a class are kept.", rule=_with_a_factor(0, is_seed)
+    "imbalance_seed",
+    0,
+    "Seed that selects which images of a class are kept.",
+    rule=is_seed,
+    fits=_where_a_tail_is_made(0),
 )
 LONG_TAIL = (IMBALANCE_FACTOR, IMBALANCE_PROFILE, IMBALANCE_SEED)
 AS_IT_IS = (IMBALANCE_FACTOR.with_default(None), IMBALANCE_PROFILE, IMBALANCE_SEED)  # unless a factor is given

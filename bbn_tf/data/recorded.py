@@ -141,8 +141,8 @@ def without_trained(listed, parts, split, record, evaluating=False):
     for part, drawn in (("test", "all" in listed.parts), ("validation", split.validation_fraction > 0)):
         drawn = drawn and not evaluating
         itself = np.array(trained_on(record, listed.class_names, parts[part]), bool)
+        _note_look_alikes(record, parts[part].take(~itself), part)
         if not itself.any():
-            _note_look_alikes(record, parts[part], part)
             continue
         trained = _with_their_groups(listed, parts[part], itself)
         known = parts[part].take(trained)
@@ -152,11 +152,10 @@ def without_trained(listed, parts, split, record, evaluating=False):
         if more := len(known) - len(names):
             told += f", {more} more are of their groups"
         if trained.all() and part == split.evaluated:
+            told = f"all {told}" if itself.all() else told
             if evaluating:
-                raise UserError(f"--data_dir={listed.root}: all {told}; must hold others to evaluate on")
-            raise UserError(
-                f"--init_from={record.place}: all {told}; a run that starts from it can't be evaluated on them"
-            )
+                raise UserError(f"--data_dir={listed.root}: {told}; must hold others to evaluate on")
+            raise UserError(f"--init_from={record.place}: {told}; a run that starts from it can't be evaluated on them")
         print(f"note: {told}; {'in the training part instead' if drawn else 'left out'}")
         parts[part] = parts[part].take(~trained)
         if drawn:

@@ -1,5 +1,6 @@
 """Data sets that fit into memory: digits, which need no download, and CIFAR from TFDS."""
 
+import dataclasses
 import pathlib
 import shlex
 import urllib.error
@@ -58,7 +59,8 @@ def _cifar(name, data_dir):
         parts += [images, labels]
         told_apart_by.append(list(zip(labels.tolist(), ids[order].tolist(), strict=True)))
     names = tuple(builder.info.features["label"].names)
-    origin = tfds_origin.of(builder, name, SPLITS, told_apart_by)
+    origin = tfds_origin.of(builder, f"{name}_lt", SPLITS, told_apart_by)
+    origin = dataclasses.replace(origin, version=name)  # TFDS's own does not matter: the ids say which images they are
     return ImageDataset(*parts, names, CIFAR_MEAN, CIFAR_STD, origin=origin)
 
 

@@ -12,6 +12,11 @@ from bbn_tf.modes import build, earlier_runs
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.training import hosts
 
+LOST = (
+    "{}: lacks images.csv, the list of its images: without it some that it was trained on would be tested on; put it "
+    "back, or train again with --overwrite"
+)
+
 
 def dataset(config, run):
     """The data set of a training or a second stage.
@@ -29,9 +34,8 @@ def dataset(config, run):
     files = config.row("dataset").files
     options = _options(config, run) if files else {}
     data = build.dataset(config, **options)
-    builds_on = config.from_run or config.init_from
-    if builds_on and not files and hosts.from_first(config.overwrite or not has_trained(run)):  # older runs go on
-        earlier_runs.refuse_trained_on(config, builds_on)
+    if not files and hosts.from_first(config.overwrite or not has_trained(run)):  # what an older version began goes on
+        earlier_runs.check(config, data.origin)
     if data.origin is not None:
         _check_origin(config, run, data.origin)
     if config.from_run is not None and config.row("classifier").keeps and files:
@@ -69,20 +73,27 @@ def _options(config, run):
 
 def _record(folder):
     """`Record` of a run, None of one of an older version, which kept none."""
-    record = record_lib.read(folder)
-    if record is None and "images" in (RunFolder(folder).read_metrics() or {}):
-        raise UserError(
-            f"{folder}: lacks images.csv, the list of its images: without it some that it was trained on would be "
-            "tested on; put it back"
-        )
-    return record
+    if _has_lost_its_list(folder):
+        raise UserError(LOST.format(folder))
+    return record_lib.read(folder)
+
+
+def _has_lost_its_list(folder):
+    """Whether a run of image files once had a record and has none now."""
+    recorded_once = not record_lib.is_there(folder) and "images" in (RunFolder(folder).read_metrics() or {})
+    return recorded_once and _of_files(folder)
+
+
+def _of_files(folder):
+    """Whether the images of a run are files."""
+    return bool(DATASETS[RunFolder(folder).read_settings()["dataset"]].files)
 
 
 def _of_first_stage(config):
     first = RunFolder(config.from_run, flag="from_run")
     record = _record(first.path)
     if record is None:
-        return {"old": True}
+        return {"old": True} if _of_files(first.path) else {}
     return {"record": record, "use": "second_stage" if config.row("classifier").keeps else "retrain"}
 
 
@@ -105,6 +116,8 @@ def of_finished(config, run):
         data, origin = build.dataset(config), tfds_origin.read(run.path)
         if data.origin is not None and origin is not None:
             origin.check(data.origin, run.path, "", ordered=data.evaluated_on == "validation")
+        if (run.read_metrics() or {}).get("evaluated_on", data.evaluated_on) != data.evaluated_on:
+            earlier_runs.check(config, data.origin)
         return data
     record, metrics = _record(run.path), run.read_metrics() or {}
     if record is not None:
@@ -151,20 +164,22 @@ def started_from(path, dataset=None, data_dir=None):
     folder = earlier_runs.folder_of(path)
     if folder is None:
         return None
-    there = RunFolder(folder, flag="init_from").read_settings()
-    of_files = there.get("dataset") not in DATASETS or DATASETS[there["dataset"]].files
-    record = _record(folder) if of_files else None
-    if record is not None or not of_files:
-        return record
+    if record_lib.is_there(folder):
+        return record_lib.read(folder)
     try:
+        there = RunFolder(folder, flag="init_from").read_settings()
         same = there.get("dataset") == dataset and "data_dir" not in there
         first = flags.of_finished_run(folder, **({"data_dir": data_dir} if same else {}))
-        data = build.dataset(first, old=True)
+        if not first.row("dataset").files:
+            return None
+        data = None if _has_lost_its_list(folder) else build.dataset(first, old=True)
     except UserError as error:
         print(
             f"note: --init_from={path}: an older run, whose images can't be compared with these ({error}): if it was "
             "trained on some that are evaluated on here, the errors come out too low"
         )
         return None
+    if data is None:
+        raise UserError(LOST.format(folder))
     names = tuple(unicodedata.normalize("NFC", name) for name in data.class_names)
     return record_lib.Record(pathlib.Path(folder), names, {**dict.fromkeys(record_lib.ROWS, []), **data.identities()})

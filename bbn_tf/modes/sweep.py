@@ -5,6 +5,7 @@ import functools
 from bbn_tf import flag_files, flags
 from bbn_tf.config import DEFAULT_TEXTS
 from bbn_tf.errors import UserError
+from bbn_tf.modes import earlier_runs
 from bbn_tf.runs import report
 from bbn_tf.runs.folder import RunFolder
 from bbn_tf.runs.plan import Plan
@@ -76,3 +77,5 @@ def _check_start(config, run, settings):
         if first.get(name) != own.get(name):
             there = f"--{name}={first[name]}" if name in first else f"no --{name}"
             raise UserError(f"--{name}={own.get(name)}: must be that of the run it starts from, which has {there}")
+    if not config.row("dataset").files:
+        earlier_runs.check_settings(config, flags.as_trained(run.after, first), run.after)

@@ -96,8 +96,14 @@ def test_cifar10_lt(cifar10, monkeypatch):
 
 def test_cifar10_says_which_copy_it_is(cifar10):
     """So that a run notices another one; the long tail of it is of the same copy."""
-    assert (cifar10.origin.name, cifar10.origin.splits) == ("cifar10", "train,test")
-    assert cifar10.origin.version.startswith("cifar10/") and cifar10.keep(np.arange(20)).origin == cifar10.origin
+    assert (cifar10.origin.name, cifar10.origin.version, cifar10.origin.splits) == (
+        "cifar10_lt",
+        "cifar10",
+        "train,test",
+    )
+    assert (
+        len({cifar10.origin.train, cifar10.origin.eval}) == 2 and cifar10.keep(np.arange(20)).origin == cifar10.origin
+    )
 
 
 def test_cifar10_is_the_same_by_either_name(cifar10):

@@ -155,6 +155,24 @@ def test_senseless_settings(arguments, message):
     assert str(error.value).startswith(message)
 
 
+@pytest.mark.parametrize("change", ["--imbalance_profile=step", "--imbalance_seed=1", "--list_columns=a,b"])
+def test_what_had_no_effect_in_a_finished_run_has_none_now(change, tmp_path):
+    """It is refused of a run that begins."""
+    data = (
+        "--dataset=tfds --tfds_name=x" if "imbalance" in change else "--dataset=list --train_list=x.json --data_dir=x"
+    )
+    run = RunFolder(tmp_path / "run")
+    run.prepare(in_process.parse(*data.split()).settings(), overwrite=False)
+    name, _, value = change.removeprefix("--").partition("=")
+    lines = [line for line in run.flags_file.read_text().splitlines() if not line.startswith(f"--{name}=")]
+    run.flags_file.write_text("\n".join([*lines, change, ""]))
+    for mode in ("evaluate", "export"):
+        config = in_process.parse(f"--mode={mode}", f"--model_dir={run.path}")
+        assert config.all_flags()[name] == value
+    with pytest.raises(UserError, match=f"^{change}: "):
+        in_process.parse(f"--flagfile={run.flags_file}")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -186,6 +186,17 @@ def test_a_list_of_images_that_is_gone_is_no_older_version(own):
     assert evaluate(own) == (0, "")
 
 
+def test_a_second_stage_on_photos_of_a_run_that_had_none(own):
+    """Data of TFDS never had a list; these photos are divided as those of a new run."""
+    first = RunFolder(own / "tfds")
+    first.prepare(Config(dataset="tfds", tfds_name="x", backbone="resnet8").settings(), overwrite=False)
+    figures = {"epoch": 1, "top1_error": 1.0, "per_class_error": [], "class_counts": [], "class_names": []}
+    first.write_metrics({**figures, "images": "0123abcd"})
+    config = parse("--mode=probe", f"--from_run={first.path}", "--dataset=folder", f"--data_dir={own / 'photos'}")
+    data, options = run_images.dataset(config, RunFolder(own / "second"))
+    assert options == {} and data.eval_items.tolist() == build.dataset(config).eval_items.tolist()
+
+
 @pytest.mark.parametrize("classifier", ["tau_norm", "retrain"])
 def test_a_second_stage_keeps_the_split(own, classifier):
     """Also with photos that have come since, which are neither trained nor tested on."""

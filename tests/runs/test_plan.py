@@ -147,6 +147,13 @@ def test_weights_of_another_network_are_refused_before_any_run(write):
         check_plan(write(other))
 
 
+def test_validating_on_what_the_weights_are_made_of_is_refused_before_any_run(write):
+    plan = PRETRAINED.replace('"--freeze=trunk"', '"--freeze=trunk", "--validation_fraction=0.2"')
+    with pytest.raises(UserError, match="BBN, fine-tuned, tail: --validation_fraction=0.2: must be 0 as of .*whole"):
+        check_plan(write(plan))
+    check_plan(write(plan.replace("fraction=0.2", 'fraction=0.2", "--evaluate_on=test')))
+
+
 def test_weights_of_a_second_stage_are_refused_before_any_run(write):
     """Its trunk is within a part of its own."""
     second = '[rows.Second]\nflags = ["--mode=probe"]\ncolumns = ["whole"]\nseeds = [3]\nfrom = "Pretrained"\n'
