@@ -187,8 +187,7 @@ class Config:
         if values["model_dir"] is None and not _of_report(None, values):
             values["model_dir"] = os.path.join("saved_models", run_name(values))
         vars(self).update(values)
-        mode = MODES[values["mode"]]
-        SETTINGS.check(values, alone=mode.advises or mode.of_run)
+        SETTINGS.check(values, alone=values["mode"] in MODES.having("advises") + MODES.having("of_run"))
 
     def __getattr__(self, name):  # what is no field of the class is in `vars`
         raise AttributeError(name)
