@@ -30,6 +30,12 @@ def made(tmp_path):
     return make
 
 
+@pytest.fixture(scope="module")
+def grey(tmp_path_factory):
+    """TFDS's folder with 40 images to train on."""
+    return prepare(tmp_path_factory.mktemp("tfds"), "tfrecord", TinyGrey)
+
+
 def start(first, tmp_path, **settings):
     config = Config(**FIRST, init_from=first, model_dir=str(tmp_path / "next"), **settings)
     return run_images.dataset(config, RunFolder(config.model_dir))
@@ -105,11 +111,10 @@ def test_a_run_that_has_begun_goes_on(made, tmp_path):
         ("validation,train", "train,validation", True),
     ],
 )
-def test_parts_of_tfds_splits(stage, trained_on, splits, refused, made, tmp_path):
-    folder = prepare(tmp_path / "data", "tfrecord", TinyGrey)
+def test_parts_of_tfds_splits(stage, trained_on, splits, refused, made, grey, tmp_path):
     data = {"dataset": "tfds", "tfds_name": "tiny_grey"}
     first = made("first", **data, tfds_splits=tuple(trained_on.split(",")))
-    arguments = ["--dataset=tfds", "--tfds_name=tiny_grey:1.0.0", f"--tfds_splits={splits}", f"--data_dir={folder}"]
+    arguments = ["--dataset=tfds", "--tfds_name=tiny_grey:1.0.0", f"--tfds_splits={splits}", f"--data_dir={grey}"]
     arguments += [f"--{stage}={first}", f"--model_dir={tmp_path / 'next'}"]
     config = parse(*arguments, *(["--mode=probe"] if stage == "from_run" else ["--backbone=resnet8"]))
     if refused:
