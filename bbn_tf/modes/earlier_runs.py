@@ -94,7 +94,7 @@ def check_settings(config, earlier, folder, look=False):
             shown = f"--{setting}" if own is None else f"--{setting}={as_text(own)}"
             raise UserError(
                 f"{shown}: must be {'left out' if other is None else as_text(other)} as of {folder}, which this run "
-                "builds on, or it would be validated on images that that was trained on; or give --evaluate_on=test"
+                "builds on, or it would be validated on training images of that run; or give --evaluate_on=test"
             )
     return True
 
