@@ -7,10 +7,10 @@ import numpy as np
 
 from bbn_tf.data import file_checks, file_sets, image_files, listed_images
 from bbn_tf.data.image_parts import ImageFiles
-from bbn_tf.data.list_settings import LISTS
+from bbn_tf.data.list_settings import LISTS, LISTS_OF_IMAGES
 from bbn_tf.errors import UserError
 
-PARTS = {"train_list": "train", "eval_list": "test", "validation_list": "validation"}
+PARTS = dict(zip(LISTS_OF_IMAGES, ("train", "test", "validation"), strict=True))
 OF_LISTS = tuple(setting.name for setting in LISTS)
 
 

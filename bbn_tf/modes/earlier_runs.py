@@ -69,7 +69,7 @@ def check_settings(config, earlier, folder, look=False):
         config: `Config` of the run that builds on the other.
         earlier: `Config` of the other.
         folder: where the other is.
-        look: whether to find out from TFDS which images are in parts of splits.
+        look: whether to find out from TFDS which images are in parts and unions of splits.
 
     Returns:
         bool: whether both hold out the same validation images, if their images and the order are the same.
@@ -108,8 +108,8 @@ def _source(config):
 
 
 def _share_images(config, name, one, other, look):
-    """Whether two splits have images in common; of parts of splits only with `look`."""
-    if one == other or not (look and "[" in one + other):
+    """Whether two splits have images in common; of other than the usual ones only with `look`."""
+    if one == other or not look or {one, other} <= {"train", "test", "validation"}:
         return one == other
     from bbn_tf.data import tfds_builders  # which imports TFDS
 

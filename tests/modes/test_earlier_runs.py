@@ -109,6 +109,7 @@ def test_a_run_that_has_begun_goes_on(made, tmp_path):
         ("train[:50%],validation", "train[25%:50%],train[50%:]", False),
         ("train[:60%],validation", "train[:50%],train[50%:]", True),
         ("validation,train", "train,validation", True),
+        ("train+validation,test", "train,validation", True),
     ],
 )
 def test_parts_of_tfds_splits(stage, trained_on, splits, refused, made, grey, tmp_path):
