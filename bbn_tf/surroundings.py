@@ -6,6 +6,7 @@ Only the program itself asks for this; importing the package in another one chan
 import json
 import os
 import sys
+import warnings
 
 from bbn_tf import startup
 from bbn_tf.errors import UserError
@@ -80,7 +81,9 @@ def settle_keras():
         raise UserError(f"{where}: the package {name} can't be imported ({error}); install it with pip") from error
     except (ValueError, TypeError, AttributeError) as error:  # what an impossible value makes Keras raise
         raise UserError(f"{_keras_path()}: Keras can't be imported with it ({error})") from error
-    if backend()[0] == "tensorflow" and (warning := startup.unused_gpu(gpus)):
+    if backend()[0] == "jax":  # its integers have 32 bits, which hold every label; JAX 0.11 warns of it
+        warnings.filterwarnings("ignore", "Explicitly requested dtype int64", UserWarning)
+    elif warning := startup.unused_gpu(gpus):
         print(warning, file=sys.stderr)
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")

@@ -248,6 +248,7 @@ def test_jax_backend_trains_to_the_same_losses(trained, tmp_path):
     settings = (f"--flagfile={run.flags_file}", f"--model_dir={tmp_path}", "--num_devices=1")
     process = forked.run("-m", "tests.tiny", *settings, **tiny.JAX)
     assert process.returncode == 0, process.stderr
+    assert "Warning" not in process.stderr
     assert "epochs 3 to 3" in process.stdout and run.read_metrics()["made_with"]["backend"] == "jax"
     losses = [
         [float(rows[2][name]) for name in ("loss", "conventional_loss", "rebalancing_loss")]
