@@ -4,7 +4,7 @@
 #   docker run --rm --gpus all --shm-size=1g -v "$PWD/saved_models:/bbn/saved_models" -v "$HOME/tensorflow_datasets:/data" \
 #     bbn --flagfile=flags/cifar10_lt.flags --flagfile=flags/bbn.flags --data_dir=/data
 #
-# NOT RUN: neither the image has been built nor has anything been trained in it; there was no GPU. What was looked at: the
+# NOT RUN: neither the image has been built nor has anything been trained in it. What was looked at: the
 # extra `and-cuda` exists in TensorFlow 2.21 and `cuda12` in JAX 0.6 and 0.10.
 FROM python:3.11-slim
 

@@ -1,5 +1,6 @@
 """--mode=train and --mode=probe: data, model, optimizer, callbacks, fit, evaluation."""
 
+import importlib.metadata
 import sys
 import time
 
@@ -168,10 +169,12 @@ def metrics(config, dataset, figures, starts):
 def made_with(config):
     """dict: versions, backend, device and precision of the figures."""
     devices = {name.partition(":")[0].upper() for name in keras.distribution.list_devices()}
+    on_jax = keras.backend.backend() == "jax"
     return {
         "bbn_tf": __version__,
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
+        **({"jax": importlib.metadata.version("jax")} if on_jax else {}),
         "backend": keras.backend.backend(),
         "device": "GPU" if "GPU" in devices else "CPU",
         "precision": "mixed_bfloat16" if config.mixed_precision else "float32",

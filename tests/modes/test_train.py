@@ -1,6 +1,7 @@
 """The real loop, end to end, on the digits with the smallest network."""
 
 import dataclasses
+import importlib.metadata
 import importlib.util
 import json
 import math
@@ -250,6 +251,7 @@ def test_jax_backend_trains_to_the_same_losses(trained, tmp_path):
     assert process.returncode == 0, process.stderr
     assert "Warning" not in process.stderr
     assert "epochs 3 to 3" in process.stdout and run.read_metrics()["made_with"]["backend"] == "jax"
+    assert run.read_metrics()["made_with"]["jax"] == importlib.metadata.version("jax")
     losses = [
         [float(rows[2][name]) for name in ("loss", "conventional_loss", "rebalancing_loss")]
         for rows in (history(config), run.read_history())
