@@ -147,6 +147,8 @@ def test_the_kept_pictures_are_classified_as_recorded(tmp_path):
     assert run(*arguments, f"--output={tmp_path / 'predictions.csv'}") == (0, "")
     seen, recorded = read(tmp_path / "predictions.csv"), read(PICTURES / "predictions.csv")
     assert seen.keys() == recorded.keys() and len(seen) == 12
+    right = [name for name in sorted(recorded) if name == f"{name[:2]}_{recorded[name]['class']}.png"]
+    assert right == sorted(recorded)[:6]  # as README says
     for name, row in recorded.items():
         assert seen[name]["class"] == row["class"]
         for rank in ("", "_2", "_3"):
